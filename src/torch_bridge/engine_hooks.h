@@ -1,0 +1,37 @@
+// Saved-tensor hooks from C++: LibTorch asks its default autograd engine for the hooks of every tensor
+// it saves, so remat installs an engine that answers, and forwards everything else.
+// Tried on LibTorch 1.13.1 and 2.6.0.
+#pragma once
+
+#include <memory>
+
+#include <torch/csrc/autograd/saved_variable_hooks.h>
+
+namespace remat::torch_bridge {
+
+/// Gives the hooks of a tensor that autograd is about to save on this thread.
+class HookProvider {
+ public:
+  virtual ~HookProvider() = default;
+
+  /// The hooks of the next saved tensor; nullptr saves it without hooks.
+  virtual std::unique_ptr<torch::autograd::SavedVariableHooks> make_hooks() = 0;
+};
+
+/// While it lives, `provider` serves this thread; the innermost scope wins. Installs remat's engine if
+/// another one (LibTorch's own, or Python's) is the default. Scopes end in reverse order.
+class HookScope {
+ public:
+  explicit HookScope(HookProvider& provider);
+  ~HookScope();
+  HookScope(const HookScope&) = delete;
+  HookScope& operator=(const HookScope&) = delete;
+
+ private:
+  HookProvider* outer_;
+};
+
+/// Whether a tensor saved on this thread now would go through hooks, remat's or the previous engine's.
+bool hooks_are_active();
+
+}  // namespace remat::torch_bridge

@@ -1,0 +1,26 @@
+// A tensor saved as autograd's nodes save theirs: through whatever saved-tensor hooks are active.
+// Tried on LibTorch 1.13.1 and 2.6.0.
+#pragma once
+
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+#include <torch/csrc/autograd/saved_variable.h>
+
+namespace remat::torch_bridge {
+
+class HookedTensor {
+ public:
+  HookedTensor() = default;
+  explicit HookedTensor(const at::Tensor& tensor);
+
+  /// The tensor with its data as the hooks give them back, and its autograd history.
+  at::Tensor unpack() const { return saved_.unpack(); }
+
+ private:
+  torch::autograd::SavedVariable saved_;
+  // Of a leaf: autograd keeps it weakly, since a node that saves a leaf has an edge to it. This has none.
+  std::shared_ptr<torch::autograd::Node> grad_accumulator_;
+};
+
+}  // namespace remat::torch_bridge

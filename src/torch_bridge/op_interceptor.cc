@@ -1,0 +1,125 @@
+#include "torch_bridge/op_interceptor.h"
+
+#include <atomic>
+#include <memory>
+
+#include <torch/library.h>
+
+#include <remat/error.h>
+
+namespace remat::torch_bridge {
+namespace {
+
+constexpr int kLevels = 2;
+
+// The innermost interceptor of each level; each knows the one outside it.
+thread_local OpInterceptor* innermost[kLevels] = {nullptr, nullptr};
+
+constexpr int index_of(OpLevel level) { return static_cast<int>(level); }
+
+/// The keys that can serve a level, best first. LibTorch registers no kernel for any of them; other
+/// libraries may (torchdistx has DeferredInit and Fake), and only one fallback is allowed for each.
+constexpr c10::DispatchKey kCandidates[kLevels][2] = {
+    {c10::DispatchKey::DeferredInit, c10::DispatchKey::TESTING_ONLY_GenericMode},
+    {c10::DispatchKey::Fake, c10::DispatchKey::Undefined},
+};
+
+// The key that serves each level, once registered.
+std::atomic<c10::DispatchKey> chosen[kLevels] = {c10::DispatchKey::Undefined,
+                                                 c10::DispatchKey::Undefined};
+
+c10::DispatchKey key_of(OpLevel level) {
+  return chosen[index_of(level)].load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void dispatch_to_interceptors(OpLevel level, const c10::OperatorHandle& op,
+                              c10::DispatchKeySet keys, torch::jit::Stack& stack) {
+  const auto after = c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, key_of(level));
+  OpCall(level, op, keys & after, stack, innermost[index_of(level)]).proceed();
+}
+
+void OpCall::proceed() {
+  if (next_ == nullptr) {
+    op_.redispatchBoxed(keys_, &stack_);
+    return;
+  }
+  OpInterceptor* interceptor = next_;
+  next_ = interceptor->outer_;
+  interceptor->intercept(*this);
+}
+
+namespace {
+
+template <OpLevel level>
+void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+  dispatch_to_interceptors(level, op, keys, *stack);
+}
+
+/// Registers the fallback of a level under one key, for the whole process; false if the key is taken.
+template <OpLevel level>
+bool register_under(c10::DispatchKey key, std::string& refusal) {
+  try {
+    auto library =
+        std::make_unique<torch::Library>(torch::Library::IMPL, "_", key, __FILE__, __LINE__);
+    library->fallback(torch::CppFunction::makeFromBoxedFunction<&fallback<level>>());
+    library.release();  // for ever: operators may run on other threads until the process ends
+    return true;
+  } catch (const std::exception& error) {
+    refusal = error.what();
+    return false;
+  }
+}
+
+template <OpLevel level>
+std::string register_fallback() {
+  std::string refusal;
+  for (c10::DispatchKey key : kCandidates[index_of(level)]) {
+    if (key != c10::DispatchKey::Undefined && register_under<level>(key, refusal)) {
+      chosen[index_of(level)].store(key, std::memory_order_relaxed);
+      return "";
+    }
+  }
+  return "remat cannot see operators: every dispatch key of LibTorch that it could use is taken by "
+         "another library in this process (torchdistx, or further copies of remat?). Load one of them "
+         "only. LibTorch said: " +
+         refusal;
+}
+
+}  // namespace
+
+const std::string& interception_obstacle(OpLevel level) {
+  if (level == OpLevel::kAboveAutograd) {
+    static const std::string obstacle = register_fallback<OpLevel::kAboveAutograd>();
+    return obstacle;
+  }
+  static const std::string obstacle = register_fallback<OpLevel::kBelowAutograd>();
+  return obstacle;
+}
+
+namespace {
+
+c10::DispatchKey checked_key_of(OpLevel level) {
+  const std::string& obstacle = interception_obstacle(level);
+  if (!obstacle.empty()) {
+    throw Error(obstacle);
+  }
+  return key_of(level);
+}
+
+}  // namespace
+
+InterceptorScope::InterceptorScope(OpLevel level, OpInterceptor& interceptor)
+    : level_(level), outer_(innermost[index_of(level)]), include_(checked_key_of(level)) {
+  interceptor.outer_ = outer_;
+  innermost[index_of(level)] = &interceptor;
+}
+
+InterceptorScope::~InterceptorScope() { innermost[index_of(level_)] = outer_; }
+
+InterceptorPause::InterceptorPause()
+    : exclude_(c10::DispatchKeySet(key_of(OpLevel::kAboveAutograd)) |
+               c10::DispatchKeySet(key_of(OpLevel::kBelowAutograd))) {}
+
+}  // namespace remat::torch_bridge

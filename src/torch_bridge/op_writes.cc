@@ -1,0 +1,85 @@
+#include "torch_bridge/op_writes.h"
+
+#include <string_view>
+#include <unordered_map>
+
+namespace remat::torch_bridge {
+namespace {
+
+struct HiddenWriter {
+  std::string_view op;
+  std::vector<const char*> arguments;
+  const char* only_if = nullptr;  // a bool argument
+};
+
+// Names rather than positions: they are the same in all LibTorch versions, an absent one is passed over.
+// Every overload (`.out` too) of the operator is meant.
+const std::vector<HiddenWriter>& hidden_writers() {
+  static const std::vector<HiddenWriter> table = {
+      {"aten::native_batch_norm", {"running_mean", "running_var"}, "training"},
+      {"aten::cudnn_batch_norm", {"running_mean", "running_var"}, "training"},
+      {"aten::miopen_batch_norm", {"running_mean", "running_var"}, "training"},
+      {"aten::batch_norm_update_stats", {"running_mean", "running_var"}},
+      {"aten::batch_norm_gather_stats", {"running_mean", "running_var"}},
+      {"aten::batch_norm_gather_stats_with_counts", {"running_mean", "running_var"}},
+      {"aten::rrelu_with_noise", {"noise"}},
+      {"aten::rrelu_with_noise_", {"noise"}},
+      {"aten::mkldnn_rnn_layer_backward", {"workspace"}},
+      {"aten::cudnn_batch_norm_backward", {"reserveSpace"}},
+      {"aten::_cudnn_rnn", {"weight_buf", "dropout_state"}},
+      {"aten::_cudnn_rnn_backward", {"reserve"}},
+      {"aten::miopen_rnn", {"dropout_state"}},
+      {"aten::miopen_rnn_backward", {"reserve"}},
+      {"aten::_thnn_fused_lstm_cell_backward_impl", {"workspace"}},
+      {"aten::_thnn_fused_gru_cell_backward", {"workspace"}},
+  };
+  return table;
+}
+
+void add_declared(const c10::FunctionSchema& schema, OpWrites& writes) {
+  const auto& arguments = schema.arguments();
+  for (std::uint32_t i = 0; i < arguments.size(); ++i) {
+    const auto* alias = arguments[i].alias_info();
+    if (alias != nullptr && alias->isWrite()) {
+      writes.declared.push_back(i);
+    }
+  }
+}
+
+void add_hidden(const c10::FunctionSchema& schema, OpWrites& writes) {
+  for (const HiddenWriter& writer : hidden_writers()) {
+    if (schema.name() != writer.op) {
+      continue;
+    }
+    for (const char* name : writer.arguments) {
+      const auto index = schema.argumentIndexWithName(name);
+      const auto* alias = index ? schema.arguments()[*index].alias_info() : nullptr;
+      if (index && !(alias != nullptr && alias->isWrite())) {
+        writes.hidden.push_back(static_cast<std::uint32_t>(*index));
+      }
+    }
+    const auto condition =
+        writer.only_if != nullptr ? schema.argumentIndexWithName(writer.only_if) : c10::nullopt;
+    writes.hidden_only_if = condition ? *condition : -1;
+  }
+}
+
+OpWrites describe(const c10::FunctionSchema& schema) {
+  OpWrites writes;
+  add_declared(schema, writes);
+  add_hidden(schema, writes);
+  return writes;
+}
+
+}  // namespace
+
+const OpWrites& writes_of(const c10::OperatorHandle& op) {
+  // Per thread: no lock. Schemas live as long as their operator, which libraries rarely unload.
+  thread_local std::unordered_map<const c10::FunctionSchema*, OpWrites> known;
+  const c10::FunctionSchema& schema = op.schema();
+  const auto found = known.find(&schema);
+  return found != known.end() ? found->second
+                              : known.emplace(&schema, describe(schema)).first->second;
+}
+
+}  // namespace remat::torch_bridge

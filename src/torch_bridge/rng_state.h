@@ -1,0 +1,53 @@
+// Random number generators, captured and put back: the default ones of all devices in use, and others.
+// Tried on LibTorch 1.13.1 and 2.6.0 (CPU; CUDA generators by the same interface, not run).
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+namespace remat::torch_bridge {
+
+/// States of random number generators.
+class RngSnapshot {
+ public:
+  RngSnapshot() = default;
+
+  /// The default generators: the CPU's, and those of the CUDA devices initialised so far.
+  /// Cost: a copy of 5 KB for the CPU, a few bytes for each CUDA device.
+  static RngSnapshot take();
+
+  /// Adds a generator of the user's, as it is now, unless it is in the snapshot already.
+  void add(const at::Generator& generator);
+
+  /// Forgets the generators that have not moved since the snapshot.
+  /// Errors: remat::Error if a device was initialised since: its state then is not known.
+  void keep_moved_only();
+
+  bool empty() const { return states_.empty(); }
+
+ private:
+  friend class RngFork;
+  struct State {
+    at::Generator generator;
+    at::Tensor state;
+  };
+  std::vector<State> states_;
+  std::size_t defaults_ = 0;  // how many of them are default generators
+};
+
+/// While it lives, the generators of `snapshot` continue from its states; then from where they were.
+/// The generators are shared by all threads, and so is this.
+class RngFork {
+ public:
+  explicit RngFork(const RngSnapshot& snapshot);
+  ~RngFork();
+  RngFork(const RngFork&) = delete;
+  RngFork& operator=(const RngFork&) = delete;
+
+ private:
+  std::vector<RngSnapshot::State> outer_;
+};
+
+}  // namespace remat::torch_bridge

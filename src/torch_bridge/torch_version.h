@@ -1,0 +1,9 @@
+// The LibTorch version as a number to compare with. Differences between versions live in this folder.
+// Tried on LibTorch 1.13.1 and 2.6.0.
+#pragma once
+
+#include <torch/version.h>
+
+#define REMAT_TORCH_AT_LEAST(major, minor) \
+  (TORCH_VERSION_MAJOR > (major) ||        \
+   (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
