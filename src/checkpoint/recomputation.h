@@ -1,0 +1,100 @@
+// One recomputation of a region: runs its function again and holds what that saves until backward
+// asks for it.
+#pragma once
+
+#include <vector>
+
+#include "checkpoint/region_pass.h"
+#include "torch_bridge/engine_hooks.h"
+
+namespace remat {
+
+/// What the forward left behind, as far as a recomputation needs it.
+struct ForwardRecord {
+  const CheckpointOptions& options;
+  const std::vector<SavedRecord>& saved;
+  const Preimages& preimages;
+  const OpLog& ops;
+  bool finished;  ///< false when backward runs inside the region's own forward
+};
+
+/// The tensors that a recomputation saved, by their position in the forward's order.
+class RecomputedTensors {
+ public:
+  void put(std::size_t index, at::Tensor alias);
+
+  /// Hands the tensor out and lets go of it; undefined if it is not here (any more) and the receiver
+  /// of an earlier take() let go of it too.
+  /// Errors: CheckpointError if it was changed in place after it was saved.
+  at::Tensor take(std::size_t index, const std::string& region);
+
+  void drop(std::size_t index);
+
+ private:
+  struct Slot {
+    at::Tensor tensor;
+    torch_bridge::WeakTensor taken;
+    std::int64_t version = 0;
+  };
+  Slot& slot(std::size_t index);
+
+  std::vector<Slot> slots_;
+};
+
+/// The pass itself. Outside tensors are read and written as private copies that start from what they
+/// were before the forward (Rule 12).
+class Recomputation final : public RegionPass, public torch_bridge::HookProvider {
+ public:
+  /// `wanted[i]`: whether backward can still ask for the i-th saved tensor.
+  Recomputation(const ForwardRecord& forward, std::vector<bool> wanted, RecomputedTensors& into);
+
+  /// Calls `function` under this pass and compares what it saves with the forward.
+  /// Errors: what `function` throws; CheckpointError if the passes differ (Rule 9).
+  template <class Function>
+  void run(Function&& function);
+
+  std::unique_ptr<torch::autograd::SavedVariableHooks> make_hooks() override;
+
+ protected:
+  void enter_op_above_autograd() override;
+  void before(torch_bridge::OpCall& call) override;
+
+ private:
+  class Hooks;
+  /// Thrown by operators once everything wanted has been saved. Not a std::exception, so that few
+  /// handlers in the region catch it; those that do meet it again at the next operator.
+  struct Stop {};
+
+  void keep(const at::Tensor& alias);
+  void compare();
+  bool has_all_wanted() const { return saved().size() >= needed_; }
+
+  void redirect_arguments(torch_bridge::OpCall& call);
+  void protect_written(torch_bridge::OpCall& call);
+  at::Tensor private_copy(c10::StorageImpl* storage);
+  at::Tensor own(c10::StorageImpl* storage, at::Tensor copy);
+
+  const ForwardRecord& forward_;
+  std::vector<bool> wanted_;
+  std::size_t needed_;  // position after the last wanted one
+  RecomputedTensors& into_;
+  bool stopped_ = false;
+  ska::flat_hash_map<c10::StorageImpl*, at::Tensor> private_copies_;
+};
+
+template <class Function>
+void Recomputation::run(Function&& function) {
+  try {
+    torch_bridge::HookScope hooks(*this);
+    torch_bridge::InterceptorScope operators(torch_bridge::OpLevel::kAboveAutograd, *this);
+    function();
+  } catch (...) {
+    if (!stopped_) {
+      throw;
+    }
+  }
+  finish();
+  compare();
+}
+
+}  // namespace remat

@@ -1,0 +1,109 @@
+// Regions on several threads. tsan runs these too.
+#include <thread>
+
+#include <torch/torch.h>
+
+#include <remat/checkpoint.h>
+#include <remat/saved_tensor_hooks.h>
+
+#include "tests/testing/trace.h"
+
+namespace remat {
+namespace {
+
+using testing::bit_identical;
+using testing::leaf;
+
+at::Tensor many_ops(const at::Tensor& x, const at::Tensor& w) {
+  return (x * w).sin().matmul(w.sin()).tanh().cos();
+}
+
+/// Gradients of a chain of regions on data of the thread's own.
+std::vector<at::Tensor> gradients_of_a_model(std::uint64_t seed, bool checkpointed) {
+  const at::Tensor x = leaf({8, 8}, seed), w = leaf({8, 8}, seed + 50);
+  at::Tensor y = x;
+  for (int i = 0; i < 5; ++i) {
+    y = checkpointed ? checkpoint(many_ops, y, w) : many_ops(y, w);
+  }
+  return torch::autograd::grad({y.sum()}, {x, w});
+}
+
+// No random numbers here: threads share LibTorch's generator, plainly as well.
+TEST(Threads, TrainModelsOfTheirOwnAtOnce) {
+  constexpr int kThreads = 4;
+  std::vector<std::vector<at::Tensor>> found(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([t, &found] {
+      for (int repeat = 0; repeat < 10; ++repeat) {
+        found[t] = gradients_of_a_model(t, /*checkpointed=*/true);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  for (int t = 0; t < kThreads; ++t) {
+    const auto expected = gradients_of_a_model(t, /*checkpointed=*/false);
+    EXPECT_TRUE(bit_identical(found[t][0], expected[0])) << t;
+    EXPECT_TRUE(bit_identical(found[t][1], expected[1])) << t;
+  }
+}
+
+// Breaks if: state of the call lives in thread-locals of the thread that made it.
+TEST(Threads, BackwardMayRunOnAnotherThread) {
+  const at::Tensor x = leaf({100});
+  const auto fn = [](const at::Tensor& t) { return torch::dropout(t.sin(), 0.5, true).sin(); };
+  torch::manual_seed(3);
+  const at::Tensor y = checkpoint([&](const at::Tensor& t) { return checkpoint(fn, t).sin(); }, x);
+  at::Tensor found;
+  std::thread([&] { found = torch::autograd::grad({y.sum()}, {x})[0]; }).join();
+  torch::manual_seed(3);
+  EXPECT_TRUE(bit_identical(found, torch::autograd::grad({fn(x).sin().sum()}, {x})[0]));
+}
+
+// Two passes over one region: both ask it for the same tensors.
+TEST(Threads, BackwardMayRunOnTwoThreadsAtOnce) {
+  const at::Tensor x = leaf({8, 8}), w = leaf({8, 8}, 2);
+  const auto expected = torch::autograd::grad({many_ops(x, w).sum()}, {x, w});
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    const at::Tensor y = checkpoint(many_ops, x, w);
+    std::vector<std::vector<at::Tensor>> found(2);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 2; ++t) {
+      threads.emplace_back([&, t] {
+        found[t] = torch::autograd::grad({y.sum()}, {x, w}, {}, /*retain_graph=*/true);
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    for (const auto& gradients : found) {
+      EXPECT_TRUE(bit_identical(gradients[0], expected[0]));
+      EXPECT_TRUE(bit_identical(gradients[1], expected[1]));
+    }
+  }
+}
+
+// Breaks if: what a thread does inside a region applies to all.
+TEST(Threads, ARegionIsItsThreadsOwn) {
+  at::Tensor other;
+  const at::Tensor x = leaf({3});
+  bool other_recomputing = false;
+  const at::Tensor y = checkpoint(
+      [&](const at::Tensor& t) {
+        std::thread([&] {
+          other_recomputing = other_recomputing || is_recomputing();
+          other = leaf({3}, 2).sin().sin();
+        }).join();
+        return t.sin().sin();
+      },
+      x);
+  y.sum().backward();
+  EXPECT_FALSE(other_recomputing);
+  EXPECT_TRUE(x.grad().defined());
+  other.sum().backward();
+}
+
+}  // namespace
+}  // namespace remat

@@ -1,0 +1,32 @@
+// A file for one test.
+#pragma once
+
+#include <fstream>
+#include <stdlib.h>
+#include <string>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace remat::testing {
+
+/// A file with this content, removed again.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& content) : path_(::testing::TempDir() + "rematXXXXXX") {
+    const int file = mkstemp(path_.data());
+    EXPECT_GE(file, 0) << path_;
+    close(file);
+    std::ofstream(path_, std::ios::binary) << content;
+  }
+  ~TemporaryFile() { unlink(path_.c_str()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace remat::testing
