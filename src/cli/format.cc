@@ -1,0 +1,46 @@
+#include "cli/format.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace remat::cli {
+
+std::string format_duration_ns(std::int64_t ns) {
+  auto value = static_cast<double>(ns);
+  for (const char* unit : {"ns", "us", "ms"}) {
+    if (std::abs(value) < 999.5) {
+      const int decimals = ns == 0 || std::abs(value) >= 99.95 ? 0
+                           : std::abs(value) >= 9.995          ? 1
+                                                               : 2;
+      return fmt::format("{:.{}f} {}", value, unit == std::string("ns") ? 0 : decimals, unit);
+    }
+    value /= 1000.0;
+  }
+  return fmt::format("{:.{}f} s", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+}
+
+std::string format_clock_ns(std::int64_t ns) {
+  const auto seconds = (ns + 500'000'000) / 1'000'000'000;
+  const auto minutes = seconds / 60;
+  if (minutes < 60) return fmt::format("{}:{:02}", minutes, seconds % 60);
+  return fmt::format("{}:{:02}:{:02}", minutes / 60, minutes % 60, seconds % 60);
+}
+
+double median(std::vector<double> values) {
+  REMAT_ASSERT(!values.empty());
+  const auto middle = static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::sort(values.begin(), values.end());
+  const double upper = values[static_cast<std::size_t>(middle)];
+  if (values.size() % 2 == 1) return upper;
+  return (values[static_cast<std::size_t>(middle - 1)] + upper) / 2;
+}
+
+std::int64_t median_ns(const std::vector<std::int64_t>& values) {
+  return std::llround(median(std::vector<double>(values.begin(), values.end())));
+}
+
+}  // namespace remat::cli

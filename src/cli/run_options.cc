@@ -1,0 +1,83 @@
+#include "cli/run_options.h"
+
+#include <algorithm>
+#include <limits>
+#include <thread>
+
+#include <remat/error.h>
+
+#include "base/check.h"
+#include "cli/numbers.h"
+
+namespace remat::cli {
+namespace {
+
+// Above what anybody runs, and low enough that the bytes of a batch, a weight matrix or the seq x seq
+// mask are far from overflowing 63 bits. Where those fit in memory, the activations' sizes do not
+// overflow either.
+constexpr std::int64_t kMaxLayers = 10'000;
+constexpr std::int64_t kMaxWidth = 1 << 20;
+constexpr std::int64_t kMaxLength = 1 << 24;
+constexpr std::int64_t kMaxBatch = 1 << 16;
+constexpr std::int64_t kMaxSteps = 1'000'000'000;
+constexpr std::int64_t kMaxThreads = 1024;
+
+void add_model_flags(CLI::App& verb, models::GptConfig& model) {
+  const auto add = [&verb](const char* flag, auto& value, const char* help) {
+    return verb.add_option(flag, value, help)
+        ->capture_default_str()
+        ->type_name("N")
+        ->group("Model");
+  };
+  add("--layers", model.layers, "Transformer blocks")->transform(whole_number(1, kMaxLayers));
+  add("--dim", model.dim, "Channels; a multiple of --heads")->transform(whole_number(1, kMaxWidth));
+  add("--heads", model.heads, "Attention heads")->transform(whole_number(1, kMaxWidth));
+  add("--seq", model.seq, "Tokens (bytes) of a sequence")->transform(whole_number(1, kMaxLength));
+  add("--dropout", model.dropout, "Probability of dropping, at least 0 and below 1")
+      ->check(finite_number())
+      ->type_name("P");
+}
+
+}  // namespace
+
+std::int64_t all_cores() { return std::max<std::int64_t>(1, std::thread::hardware_concurrency()); }
+
+void add_run_flags(CLI::App& verb, RunOptions& options) {
+  verb.add_option("--text", options.text,
+                  "The text to train on, required: any file, its bytes are the tokens")
+      ->type_name("FILE");
+  add_model_flags(verb, options.model);
+  const auto add = [&verb](const char* flag, auto& value, const char* help) {
+    return verb.add_option(flag, value, help)->capture_default_str()->type_name("N")->group("Run");
+  };
+  add("--batch", options.batch, "Sequences of a step")->transform(whole_number(1, kMaxBatch));
+  add("--steps", options.steps, "Training steps")->transform(whole_number(1, kMaxSteps));
+  add("--lr", options.lr, "Learning rate of AdamW")->check(positive_number())->type_name("RATE");
+  add("--seed", options.seed, "Seed of weights, batches and dropout")
+      ->transform(whole_number(0, std::numeric_limits<std::int64_t>::max()));
+  add("--threads", options.threads, "Threads; all cores unless given")
+      ->transform(whole_number(1, kMaxThreads));
+  verb.add_flag("--json", options.json, "Print the result as one JSON object")
+      ->disable_flag_override();
+}
+
+Placement parse_policy(const std::string& text) {
+  try {
+    return Placement::parse(text);
+  } catch (const InvalidArgument& error) {
+    throw CLI::ValidationError("--policy", error.what());
+  }
+}
+
+void check(const RunOptions& options, const std::vector<Placement>& policies) {
+  REMAT_CHECK(!options.text.empty(), InvalidArgument,
+              "--text is required: name a text file to train on, as in --text notes.txt");
+  options.model.validate();
+  try {
+    for (const auto& policy : policies) policy.segments(options.model.layers);
+  } catch (const InvalidArgument& error) {
+    fail<InvalidArgument>("--policy: {}", error.what());
+  }
+}
+
+}  // namespace remat::cli

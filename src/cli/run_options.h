@@ -1,0 +1,43 @@
+// The flags that every verb with a model to run has: `train` and `verify` differ in what they do with
+// them, not in what they mean.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <remat/placement.h>
+
+#include "models/gpt.h"
+
+namespace remat::cli {
+
+/// Cores of this machine: LibTorch 1.13 as Debian builds it would start with one thread.
+std::int64_t all_cores();
+
+struct RunOptions {
+  std::string text;
+  models::GptConfig model;
+  std::int64_t batch = 8;
+  std::int64_t steps = 100;
+  double lr = 1e-3;
+  std::uint64_t seed = 1;
+  std::int64_t threads = all_cores();
+  bool json = false;
+};
+
+/// Adds the flags of `options` to `verb`; the present values are the defaults and are shown by --help.
+void add_run_flags(CLI::App& verb, RunOptions& options);
+
+/// The placement that `--policy TEXT` means. Every verb reads policies through it.
+/// Errors: CLI::ValidationError, which names the flag, the text and the accepted forms.
+Placement parse_policy(const std::string& text);
+
+/// What the flags must fulfil together, checked before anything is loaded.
+/// Errors: InvalidArgument that names the flag and says what to do, if no text is named, the model
+///         cannot be (GptConfig::validate) or a policy cannot place that many layers.
+void check(const RunOptions& options, const std::vector<Placement>& policies);
+
+}  // namespace remat::cli

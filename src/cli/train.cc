@@ -1,0 +1,128 @@
+#include "cli/train.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <remat/bytes.h>
+#include <remat/error.h>
+
+#include "base/check.h"
+#include "cli/format.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/workload.h"
+
+namespace remat::cli {
+namespace {
+
+// What a training run has come to so far.
+struct TrainingRecord {
+  std::vector<std::int64_t> step_ns;
+  std::int64_t total_ns = 0;
+  std::int64_t tokens = 0;
+  float first_loss = 0;
+  float last_loss = 0;
+  Bytes peak;
+  bool interrupted = false;
+
+  std::int64_t steps() const { return static_cast<std::int64_t>(step_ns.size()); }
+  double tokens_per_second() const {
+    return static_cast<double>(tokens) / (static_cast<double>(total_ns) * 1e-9);
+  }
+
+  void add(const StepRecord& step, std::int64_t tokens_of_step) {
+    if (step_ns.empty()) first_loss = step.loss;
+    last_loss = step.loss;
+    step_ns.push_back(step.step_ns);
+    total_ns += step.step_ns;
+    tokens += tokens_of_step;
+    peak = std::max(peak, step.peak);
+  }
+};
+
+std::vector<std::string> progress_fields(const TrainingRecord& record, std::int64_t steps) {
+  const auto left_ns = record.total_ns / record.steps() * (steps - record.steps());
+  return {fmt::format("step {}/{}", record.steps(), steps),
+          fmt::format("loss {:.4f}", record.last_loss),
+          fmt::format("{:.0f} tokens/s", record.tokens_per_second()),
+          fmt::format("peak {}", record.peak.to_string()),
+          fmt::format("{} left", format_clock_ns(left_ns))};
+}
+
+void check_finite(const TrainingRecord& record, double lr) {
+  REMAT_CHECK(std::isfinite(record.last_loss), Error,
+              "the loss of step {} is not a finite number: training diverged; try a --lr below {}",
+              record.steps(), lr);
+}
+
+TrainingRecord run_steps(Workload& workload, const TrainOptions& options) {
+  const InterruptGuard interrupt;
+  Progress progress(Progress::Elsewhere::kPlainLines);
+  TrainingRecord record;
+  while (record.steps() < options.run.steps && !record.interrupted) {
+    record.add(workload.step(workload.next_batch(), options.policy), workload.tokens_per_step());
+    check_finite(record, options.run.lr);
+    record.interrupted = InterruptGuard::requested();
+    const bool last = record.steps() == options.run.steps || record.interrupted;
+    if (last || progress.due()) progress.show(progress_fields(record, options.run.steps));
+  }
+  return record;
+}
+
+std::string json_summary(const TrainingRecord& record, const Placement& policy) {
+  const nlohmann::ordered_json summary = {
+      {"policy", policy.to_string()},      {"steps", record.steps()},
+      {"interrupted", record.interrupted}, {"first_loss", record.first_loss},
+      {"final_loss", record.last_loss},    {"tokens_per_s", record.tokens_per_second()},
+      {"peak_bytes", record.peak.count()}, {"step_ns", median_ns(record.step_ns)}};
+  return summary.dump(2) + "\n";
+}
+
+std::string text_summary(const TrainingRecord& record, const TrainOptions& options,
+                         std::int64_t parameters) {
+  return fmt::format(
+      "policy      {}\n"
+      "parameters  {}\n"
+      "steps       {} of {}{}\n"
+      "loss        {:.4f} -> {:.4f}\n"
+      "speed       {:.0f} tokens/s, {} for a step (median)\n"
+      "peak        {} tracked\n",
+      options.policy.to_string(), parameters, record.steps(), options.run.steps,
+      record.interrupted ? ", stopped by Ctrl-C" : "", record.first_loss, record.last_loss,
+      record.tokens_per_second(), format_duration_ns(median_ns(record.step_ns)),
+      record.peak.to_string());
+}
+
+}  // namespace
+
+CLI::App* add_train(CLI::App& program, TrainOptions& options) {
+  auto* verb = program.add_subcommand("train", "Train a GPT-2-style language model on a text file");
+  add_run_flags(*verb, options.run);
+  verb->add_option_function<std::string>(
+          "--policy", [&options](const std::string& text) { options.policy = parse_policy(text); },
+          std::string("What to recompute instead of keeping: ") + Placement::forms())
+      ->default_str(options.policy.to_string())
+      ->type_name("POLICY");
+  verb->footer(
+      "Ctrl-C stops after the step it is in, prints the summary and exits with 130; a second one\n"
+      "stops at once.");
+  return verb;
+}
+
+ExitStatus train(const TrainOptions& options) {
+  check(options.run, {options.policy});
+  Workload workload(options.run);
+  const auto record = run_steps(workload, options);
+  std::cout << (options.run.json ? json_summary(record, options.policy)
+                                 : text_summary(record, options, workload.parameter_count()));
+  return record.interrupted ? kInterrupted : kDone;
+}
+
+}  // namespace remat::cli

@@ -1,0 +1,65 @@
+#include "cli/verify.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "cli/numbers.h"
+#include "cli/verify_report.h"
+
+namespace remat::cli {
+namespace {
+
+constexpr std::int64_t kMaxRepeat = 100'000;
+
+std::string policy_help(const std::vector<Placement>& policies) {
+  std::string defaults;
+  for (const auto& policy : policies)
+    defaults += (defaults.empty() ? "" : ", ") + policy.to_string();
+  return fmt::format("What to compare with plain, may be repeated: {} (default {})",
+                     Placement::forms(), defaults);
+}
+
+void read_policies(VerifyOptions& options, const std::vector<std::string>& texts) {
+  options.policies.clear();
+  for (const auto& text : texts) options.policies.push_back(parse_policy(text));
+}
+
+}  // namespace
+
+bool Verification::identical() const {
+  return std::all_of(runs.begin(), runs.end(),
+                     [](const PolicyRun& run) { return run.identical(); });
+}
+
+CLI::App* add_verify(CLI::App& program, VerifyOptions& options) {
+  auto* verb = program.add_subcommand(
+      "verify", "Compare a training step under policies with the plain one: bits, memory and time");
+  add_run_flags(*verb, options.run);
+  verb->add_option_function<std::vector<std::string>>(
+          "--policy",
+          [&options](const std::vector<std::string>& texts) { read_policies(options, texts); },
+          policy_help(options.policies))
+      ->allow_extra_args(false)
+      ->type_name("POLICY");
+  verb->add_option("--repeat", options.repeat, "Measured steps of each policy, interleaved")
+      ->capture_default_str()
+      ->transform(whole_number(1, kMaxRepeat))
+      ->type_name("N");
+  verb->footer(
+      "Takes the flags of `remat train`, so that its command line can be verified as it is; --steps\n"
+      "changes nothing here. Exits with 1 if loss, gradients or buffers differ from plain's in any bit.");
+  return verb;
+}
+
+ExitStatus verify(const VerifyOptions& options) {
+  check(options.run, options.policies);
+  Workload workload(options.run);
+  const auto verification = measure_policies(workload, options);
+  std::cout << (options.run.json ? json_report(verification)
+                                 : text_report(verification, options, workload.parameter_count()));
+  return verification.identical() ? kDone : kFailed;
+}
+
+}  // namespace remat::cli

@@ -1,0 +1,17 @@
+// What `remat verify` prints.
+#pragma once
+
+#include <string>
+
+#include "cli/verify.h"
+
+namespace remat::cli {
+
+/// {"plain": {...}, "runs": [{...}, ...]}: bytes and nanoseconds as integers, medians of the repeats.
+std::string json_report(const Verification& verification);
+
+/// A line on what was run, a table, and the verdict.
+std::string text_report(const Verification& verification, const VerifyOptions& options,
+                        std::int64_t parameters);
+
+}  // namespace remat::cli

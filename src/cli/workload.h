@@ -1,0 +1,69 @@
+// What `train` and `verify` run: a model, its optimizer and a text, and one measured training step.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include <torch/optim/adamw.h>
+
+#include <remat/bytes.h>
+#include <remat/memory.h>
+#include <remat/placement.h>
+
+#include "cli/run_options.h"
+#include "models/byte_text.h"
+#include "models/gpt.h"
+
+namespace remat::cli {
+
+/// What one training step did and took.
+struct StepRecord {
+  float loss = 0;
+  std::int64_t forward_ns = 0;        ///< forward and loss
+  std::int64_t step_ns = 0;           ///< forward, backward and optimizer
+  Bytes peak;                         ///< of the step, tracked; all that is live counts
+  std::int64_t recomputed_calls = 0;  ///< calls of a block made by a recomputation
+};
+
+class Workload {
+ public:
+  /// Reads the text, sets LibTorch's threads, seeds it and makes the model.
+  /// Errors: InvalidArgument as ByteText::read and models::Gpt.
+  explicit Workload(const RunOptions& options);
+
+  models::Batch next_batch() { return text_.next_batch(batch_); }
+
+  /// One step on `batch` without any part of remat. Gradients are zeroed in place first, so that they
+  /// stay allocated from the first step on, whatever the LibTorch version.
+  StepRecord plain_step(const models::Batch& batch);
+
+  /// The same step with the blocks under `placement`.
+  StepRecord step(const models::Batch& batch, const Placement& placement);
+
+  /// Tensor bytes live now: those of the model, the optimizer and what the caller holds.
+  Bytes live_bytes() const { return tracker_.live_bytes(); }
+
+  std::vector<torch::Tensor> parameters() const { return model_->parameters(); }
+  std::vector<torch::Tensor> buffers() const { return model_->buffers(); }
+  std::vector<torch::Tensor> gradients() const;
+  /// Of each parameter; empty before the first step.
+  std::vector<torch::optim::AdamWParamState*> optimizer_state();
+
+  std::int64_t parameter_count() const;
+  std::int64_t tokens_per_step() const { return batch_ * seq_; }
+
+ private:
+  template <class Forward>
+  StepRecord measure(const models::Batch& batch, Forward forward);
+
+  models::ByteText text_;
+  std::int64_t batch_;
+  std::int64_t seq_;
+  MemoryTracker tracker_;  // before the model: it counts only blocks younger than itself
+  models::Gpt model_;
+  torch::optim::AdamW optimizer_;
+  std::atomic<std::int64_t> recomputed_calls_{0};
+};
+
+}  // namespace remat::cli

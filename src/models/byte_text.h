@@ -1,0 +1,42 @@
+// A text file as training data: its bytes are the tokens.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+namespace remat::models {
+
+/// What a model reads and what it should predict: `targets` is `inputs` one byte later.
+struct Batch {
+  at::Tensor inputs;   ///< (B, T) int64 in [0, 256)
+  at::Tensor targets;  ///< (B, T) int64 in [0, 256)
+};
+
+/// The bytes of a file, handed out as random batches of T bytes.
+///
+/// The batches depend on the seed alone: they neither read nor move LibTorch's generators.
+class ByteText {
+ public:
+  /// Reads all of `path`, a regular file or a pipe.
+  /// Errors: InvalidArgument that names `--text`, the path and what to do, if it cannot be read, is
+  ///         a directory or a device, or has fewer than `seq` + 1 bytes.
+  static ByteText read(const std::string& path, std::int64_t seq, std::uint64_t seed);
+
+  /// `batch` windows of `seq` bytes at uniformly random places.
+  Batch next_batch(std::int64_t batch);
+
+  std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
+
+ private:
+  ByteText(std::string bytes, std::int64_t seq, std::uint64_t seed)
+      : bytes_(std::move(bytes)), seq_(seq), generator_(seed) {}
+
+  std::string bytes_;
+  std::int64_t seq_;
+  std::mt19937_64 generator_;
+};
+
+}  // namespace remat::models

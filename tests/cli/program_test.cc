@@ -1,0 +1,180 @@
+#include "cli/program.h"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <remat/version.h>
+
+#include "tests/cli/run_remat.h"
+#include "tests/cli/small_runs.h"
+
+namespace remat::cli {
+namespace {
+
+using ::remat::testing::Arguments;
+using ::remat::testing::lines_of;
+using ::remat::testing::ProgramRun;
+using ::remat::testing::run_remat;
+using ::remat::testing::TemporaryFile;
+using ::remat::testing::tiny;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// In this process: loading LibTorch takes half a second, and there are many bad command lines.
+ProgramRun run_here(Arguments arguments) {
+  arguments.insert(arguments.begin(), "remat");
+  std::vector<const char*> argv;
+  for (const auto& argument : arguments) argv.push_back(argument.c_str());
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  ProgramRun run;
+  run.status = run_program(static_cast<int>(argv.size()), argv.data());
+  run.out = ::testing::internal::GetCapturedStdout();
+  run.err = ::testing::internal::GetCapturedStderr();
+  return run;
+}
+
+struct BadInput {
+  Arguments arguments;
+  std::vector<std::string> said;  // what the one line names
+};
+
+void expect_usage_error(const BadInput& bad, const ProgramRun& run) {
+  SCOPED_TRACE(::testing::PrintToString(bad.arguments));
+  EXPECT_EQ(run.status, kUsage);
+  EXPECT_THAT(run.out, IsEmpty());
+  ASSERT_THAT(lines_of(run.err), ::testing::SizeIs(1)) << run.err;
+  for (const auto& said : bad.said) EXPECT_THAT(run.err, HasSubstr(said));
+}
+
+TEST(BadInput, VerbsAndFlags) {
+  const std::vector<BadInput> cases = {
+      {{}, {"remat: ", "train or verify", "--help"}},
+      {{"trian"}, {"\"trian\"", "see remat --help"}},
+      {{"--steps", "3"}, {"\"--steps\""}},
+      {{"--policy", "sqrt", "train"}, {"\"--policy\""}},
+      {{"train", "--polcy", "full"}, {"\"--polcy\"", "see remat train --help"}},
+      {{"train", "-x"}, {"\"-x\""}},
+      {{"train", "verify"}, {"\"verify\""}},
+      {{"verify", "--policy", "full", "sqrt"}, {"\"sqrt\"", "see remat verify --help"}},
+      {{"train", "two\nlines"}, {"two\\x0alines"}},
+      {{"train", "--json=3"}, {"json"}},
+      {{"train", "--policy"}, {"--policy"}},
+      {{"train", "--batch", "2", "--batch", "3"}, {"--batch"}},
+      {{"train"}, {"--text is required", "as in --text notes.txt"}},
+      {{"verify", "--json"}, {"--text is required"}},
+      {{"verify", "--text", ""}, {"--text is required"}},
+  };
+  for (const auto& bad : cases) expect_usage_error(bad, run_here(bad.arguments));
+}
+
+TEST(BadInput, Numbers) {
+  const TemporaryFile file("some text");
+  for (const char* flag :
+       {"--layers", "--dim", "--heads", "--seq", "--batch", "--steps", "--threads"}) {
+    for (const char* value : {"0", "-4", "+4", "1.5", "1e3", "0x10", "", " 4", "many",
+                              "99999999999999999999", "9223372036854775807"}) {
+      const BadInput bad{{"train", "--text", file.path(), flag, value},
+                         {flag, "must be a whole number from 1 to", std::string("not \"") + value}};
+      expect_usage_error(bad, run_here(bad.arguments));
+    }
+  }
+  for (const char* value : {"nan", "inf", "0", "-1", "1e999", "1e-999", "fast", "", "1,5"}) {
+    const BadInput bad{{"train", "--text", file.path(), "--lr", value},
+                       {"--lr", "must be a number above 0", std::string("not \"") + value}};
+    expect_usage_error(bad, run_here(bad.arguments));
+  }
+  for (const char* value : {"nan", "-0.1", "1", "1.5", "inf", "half"}) {
+    const BadInput bad{{"verify", "--text", file.path(), "--dropout", value}, {"--dropout", value}};
+    expect_usage_error(bad, run_here(bad.arguments));
+  }
+  const BadInput seed{{"train", "--text", file.path(), "--seed", "-1"}, {"--seed", "-1"}};
+  expect_usage_error(seed, run_here(seed.arguments));
+  const BadInput repeat{{"verify", "--text", file.path(), "--repeat", "0"}, {"--repeat", "\"0\""}};
+  expect_usage_error(repeat, run_here(repeat.arguments));
+}
+
+TEST(BadInput, SizesThatDoNotGoTogether) {
+  const TemporaryFile file(remat::testing::repetitive_text());
+  const std::vector<BadInput> cases = {
+      {tiny("train", file, {"--heads", "5", "--dim", "256"}),
+       {"--heads 5 does not divide --dim 256", "try --heads 4"}},
+      {tiny("train", file, {"--policy", "segments:9"}), {"--policy", "segments:9", "there are 4"}},
+      {tiny("verify", file, {"--policy", "full", "--policy", "segments:9"}), {"segments:9"}},
+      {tiny("train", file, {"--seq", "20000"}), {file.path(), "--seq 20000"}},
+  };
+  for (const auto& bad : cases) expect_usage_error(bad, run_here(bad.arguments));
+}
+
+TEST(BadInput, Policies) {
+  const TemporaryFile file(remat::testing::repetitive_text());
+  for (const char* policy : {"blocks", "", "every", "every:0", "every:-1", "segments:x", "SQRT",
+                             "every:99999999999999999999"}) {
+    for (const char* verb : {"train", "verify"}) {
+      const BadInput bad{tiny(verb, file, {"--policy", policy}),
+                         {"--policy", policy, "none, full, every:K, segments:N or sqrt"}};
+      expect_usage_error(bad, run_here(bad.arguments));
+    }
+  }
+}
+
+TEST(BadInput, Texts) {
+  const TemporaryFile empty("");
+  const TemporaryFile brief("brief");
+  const std::vector<BadInput> cases = {
+      {{"train", "--text", "/no/such/file"}, {"--text /no/such/file", "No such file"}},
+      {{"verify", "--text", "/tmp"}, {"--text /tmp: is a directory"}},
+      {{"train", "--text", "/dev/zero"}, {"/dev/zero"}},
+      {{"train", "--text", empty.path()}, {empty.path(), "is empty"}},
+      {{"verify", "--text", brief.path()}, {"has 5 bytes", "--seq 256"}},
+  };
+  for (const auto& bad : cases) expect_usage_error(bad, run_here(bad.arguments));
+}
+
+TEST(Program, GivesItsStatusToTheShell) {
+  const BadInput bad{{"train", "--batch", "0"}, {"--batch", "\"0\""}};
+  expect_usage_error(bad, run_remat(bad.arguments));
+  EXPECT_EQ(run_remat({"--help"}).status, kDone);
+}
+
+TEST(Program, HelpsAtBothLevels) {
+  const auto top = run_here({"--help"});
+  EXPECT_EQ(top.status, kDone);
+  EXPECT_THAT(top.err, IsEmpty());
+  EXPECT_THAT(top.out, AllOf(HasSubstr("train"), HasSubstr("verify"), HasSubstr("--version")));
+  for (const char* verb : {"train", "verify"}) {
+    const auto help = run_here({verb, "--help"});
+    EXPECT_EQ(help.status, kDone);
+    EXPECT_THAT(help.err, IsEmpty());
+    for (const char* flag :
+         {"--text", "--layers", "--dim", "--heads", "--seq", "--batch", "--dropout", "--steps",
+          "--lr", "--seed", "--threads", "--policy", "--json"}) {
+      EXPECT_THAT(help.out, HasSubstr(flag)) << verb;
+    }
+    EXPECT_THAT(help.out, HasSubstr("none, full, every:K, segments:N or sqrt")) << verb;
+  }
+  // CLI11 2.1 writes a default as N=5, 2.4 as N [5].
+  EXPECT_THAT(run_here({"verify", "--help"}).out, AllOf(ContainsRegex("--repeat N(=5| \\[5\\])"),
+                                                        ContainsRegex("--seq N(=256| \\[256\\])")));
+}
+
+TEST(Program, TellsItsVersion) {
+  const auto run = run_here({"--version"});
+  EXPECT_EQ(run.status, kDone);
+  EXPECT_THAT(lines_of(run.out), ElementsAre("remat " REMAT_VERSION_STRING));
+}
+
+TEST(Program, ReadsLeadingZerosAsDecimal) {
+  const TemporaryFile file(remat::testing::repetitive_text());
+  const auto run = run_here(tiny("train", file, {"--heads", "010"}));  // octal 8 would divide 16
+  EXPECT_THAT(run.err, HasSubstr("--heads 10 does not divide --dim 16"));
+}
+
+}  // namespace
+}  // namespace remat::cli

@@ -1,0 +1,64 @@
+#include "cli/verify_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace remat::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Verification with_one_run(bool loss, bool gradients, bool buffers) {
+  Verification verification;
+  verification.fixed = Bytes(1000);
+  verification.plain.forward_ns = {10, 20, 30};
+  verification.plain.step_ns = {1000, 2000, 3000};
+  verification.plain.peak = Bytes(5000);
+  PolicyRun run{Placement::full(), {}};
+  run.measured.forward_ns = {20, 20, 30};
+  run.measured.step_ns = {1500, 5000, 4500};
+  run.measured.peak = Bytes(2000);
+  run.measured.recomputed_calls = 4;
+  run.loss_identical = loss;
+  run.gradients_identical = gradients;
+  run.buffers_identical = buffers;
+  verification.runs.push_back(run);
+  return verification;
+}
+
+std::string text_of(const Verification& verification) {
+  return text_report(verification, VerifyOptions(), 1'000'000);
+}
+
+TEST(VerifyReport, JsonHasMediansAndBytes) {
+  const auto report = nlohmann::json::parse(json_report(with_one_run(true, false, true)));
+  const auto expected = nlohmann::json::parse(R"({
+    "plain": {"peak_bytes": 5000, "fixed_bytes": 1000, "step_ns": 2000, "forward_ns": 20},
+    "runs": [{"policy": "full", "peak_bytes": 2000, "step_ns": 4500, "forward_ns": 20,
+              "gradients_identical": false, "buffers_identical": true, "loss_identical": true,
+              "recomputed_calls": 4}]})");
+  EXPECT_EQ(report, expected);
+}
+
+TEST(VerifyReport, PairsTheTimesOfARepeat) {
+  const auto text = text_of(with_one_run(true, true, true));
+  // Activations 1000 of 4000 bytes; steps 1.5, 2.5 and 1.5 times plain's; forwards 2, 1 and 1 times.
+  EXPECT_THAT(text, ::testing::ContainsRegex("full +.*0\\.25 .* 1\\.50 +1\\.00 +4 +yes"));
+  EXPECT_THAT(text, AllOf(HasSubstr("bit for bit"), Not(HasSubstr("DIFFERS"))));
+}
+
+TEST(VerifyReport, SaysWhatDiffers) {
+  EXPECT_THAT(text_of(with_one_run(false, true, true)),
+              AllOf(HasSubstr("NO"), HasSubstr("DIFFERS from plain under full: loss\n")));
+  EXPECT_THAT(text_of(with_one_run(true, false, false)),
+              HasSubstr("DIFFERS from plain under full: gradients buffers\n"));
+  EXPECT_FALSE(with_one_run(true, false, true).identical());
+  EXPECT_FALSE(with_one_run(true, true, false).identical());
+  EXPECT_TRUE(with_one_run(true, true, true).identical());
+}
+
+}  // namespace
+}  // namespace remat::cli

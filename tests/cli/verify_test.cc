@@ -1,0 +1,121 @@
+#include "cli/verify.h"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/run_remat.h"
+#include "tests/cli/small_runs.h"
+
+namespace remat::cli {
+namespace {
+
+using ::remat::testing::lines_of;
+using ::remat::testing::run_remat;
+using ::remat::testing::TemporaryFile;
+using ::remat::testing::tiny;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+using Json = nlohmann::json;
+
+class Verify : public ::testing::Test {
+ protected:
+  TemporaryFile file_{remat::testing::repetitive_text()};
+};
+
+std::vector<std::string> keys_of(const Json& object) {
+  std::vector<std::string> keys;
+  for (const auto& item : object.items()) keys.push_back(item.key());
+  return keys;
+}
+
+template <class Value>
+std::vector<Value> column(const Json& runs, const char* key) {
+  std::vector<Value> values;
+  for (const auto& run : runs) values.push_back(run.at(key));
+  return values;
+}
+
+TEST_F(Verify, ReportsExactlyTheseKeysAsJson) {
+  const auto run = run_remat(tiny("verify", file_, {"--json", "--repeat", "2"}));
+  EXPECT_EQ(run.status, kDone) << run.err;
+  EXPECT_EQ(run.err, "");
+  const auto report = Json::parse(run.out);
+  EXPECT_THAT(keys_of(report), UnorderedElementsAre("plain", "runs"));
+  EXPECT_THAT(keys_of(report.at("plain")),
+              UnorderedElementsAre("peak_bytes", "fixed_bytes", "step_ns", "forward_ns"));
+  for (const auto& policy : report.at("runs")) {
+    EXPECT_THAT(
+        keys_of(policy),
+        UnorderedElementsAre("policy", "peak_bytes", "step_ns", "forward_ns", "gradients_identical",
+                             "buffers_identical", "loss_identical", "recomputed_calls"));
+  }
+}
+
+TEST_F(Verify, FindsEveryPolicyIdenticalAndSmaller) {
+  const auto run = run_remat(tiny("verify", file_, {"--json", "--repeat", "2"}));
+  const auto report = Json::parse(run.out);
+  const auto& plain = report.at("plain");
+  const auto& runs = report.at("runs");
+  EXPECT_THAT(column<std::string>(runs, "policy"), ElementsAre("full", "every:2", "sqrt"));
+  EXPECT_THAT(column<int>(runs, "recomputed_calls"), ElementsAre(4, 2, 2));
+  for (const char* key : {"gradients_identical", "buffers_identical", "loss_identical"}) {
+    EXPECT_THAT(column<bool>(runs, key), ElementsAre(true, true, true)) << key;
+  }
+  const std::int64_t fixed = plain.at("fixed_bytes");
+  for (const auto peak : column<std::int64_t>(runs, "peak_bytes")) {
+    EXPECT_GT(peak, fixed);
+    EXPECT_LT(peak, plain.at("peak_bytes").get<std::int64_t>());
+  }
+  for (const auto& policy : runs) {
+    EXPECT_GT(policy.at("forward_ns"), 0);
+    EXPECT_GT(policy.at("step_ns"), policy.at("forward_ns"));
+  }
+}
+
+// Parameters and their gradients, two moments of each, the blocks' masks and the batch: four bytes for
+// each parameter, four times, and nothing of what the comparison itself needs.
+TEST_F(Verify, CountsAsFixedWhatAStepStartsWith) {
+  const auto run =
+      run_remat(tiny("verify", file_, {"--json", "--repeat", "1", "--policy", "none"}));
+  const auto report = Json::parse(run.out);
+  const std::int64_t dim = 16;
+  const std::int64_t seq = 24;
+  const auto parameters = (256 + seq) * dim + 4 * (12 * dim * dim + 13 * dim) + 2 * dim;
+  const auto tensors = 16 * parameters + 4 * seq * seq + 2 * 2 * seq * 8;
+  EXPECT_GE(report.at("plain").at("fixed_bytes"), tensors);
+  EXPECT_LT(report.at("plain").at("fixed_bytes"), tensors + 4096);  // alignment
+  const auto& none = report.at("runs").at(0);
+  EXPECT_EQ(none.at("peak_bytes"), report.at("plain").at("peak_bytes"));
+  EXPECT_EQ(none.at("recomputed_calls"), 0);
+}
+
+TEST_F(Verify, TakesEachPolicyInTheOrderGiven) {
+  const auto run = run_remat(tiny(
+      "verify", file_,
+      {"--json", "--repeat", "1", "--policy", "sqrt", "--policy", "every:3", "--policy=sqrt"}));
+  EXPECT_THAT(column<std::string>(Json::parse(run.out).at("runs"), "policy"),
+              ElementsAre("sqrt", "every:3", "sqrt"));
+}
+
+TEST_F(Verify, PrintsATable) {
+  const auto run = run_remat(tiny("verify", file_, {"--repeat", "1", "--dropout", "0"}));
+  EXPECT_EQ(run.status, kDone);
+  EXPECT_THAT(run.out, HasSubstr("GPT of 4 layers, dim 16, 2 heads, dropout 0"));
+  EXPECT_THAT(run.out, HasSubstr("LibTorch "));
+  EXPECT_THAT(run.out, HasSubstr("bit for bit"));
+  for (const auto& line : lines_of(run.out)) EXPECT_LT(line.size(), 100u) << line;
+}
+
+TEST_F(Verify, FailsWithoutAFiniteLoss) {
+  const auto run = run_remat(tiny("verify", file_, {"--lr", "1e30"}));
+  EXPECT_EQ(run.status, kFailed);
+  EXPECT_THAT(lines_of(run.err), ElementsAre(HasSubstr("try a lower --lr")));
+}
+
+}  // namespace
+}  // namespace remat::cli
