@@ -45,7 +45,7 @@ std::string read_all(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string bytes;
-  std::array<char, 1 << 16> chunk;
+  std::array<char, 1 << 16> chunk{};
   while (file.read(chunk.data(), chunk.size()) || file.gcount() > 0) {
     bytes.append(chunk.data(), static_cast<std::size_t>(file.gcount()));
   }

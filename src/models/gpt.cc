@@ -100,7 +100,7 @@ GptImpl::GptImpl(const GptConfig& config)
       embedding_dropout_(register_module("embedding_dropout", torch::nn::Dropout(config.dropout))),
       final_norm_(register_module("final_norm", layer_norm(config))) {
   for (std::int64_t i = 0; i < config.layers; ++i) {
-    blocks_.push_back(register_module(fmt::format("block{}", i), GptBlock(config)));
+    blocks_.emplace_back(register_module(fmt::format("block{}", i), GptBlock(config)));
   }
   initialise();
 }

@@ -4,10 +4,10 @@
 
 namespace remat::torch_bridge {
 
-HookedTensor::HookedTensor(const at::Tensor& tensor) : saved_(tensor, /*is_output=*/false) {
-  if (tensor.requires_grad() && tensor.is_leaf()) {
-    grad_accumulator_ = torch::autograd::impl::grad_accumulator(tensor);
-  }
-}
+HookedTensor::HookedTensor(const at::Tensor& tensor)
+    : grad_accumulator_(tensor.requires_grad() && tensor.is_leaf()
+                            ? torch::autograd::impl::grad_accumulator(tensor)
+                            : nullptr),
+      saved_(tensor, /*is_output=*/false) {}
 
 }  // namespace remat::torch_bridge

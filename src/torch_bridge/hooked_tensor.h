@@ -18,9 +18,10 @@ class HookedTensor {
   at::Tensor unpack() const { return saved_.unpack(); }
 
  private:
-  torch::autograd::SavedVariable saved_;
-  // Of a leaf: autograd keeps it weakly, since a node that saves a leaf has an edge to it. This has none.
+  // Of a leaf. `saved_` keeps it weakly, since a node that saves a leaf has an edge to it; this has none.
+  // Made before `saved_`, which looks for it.
   std::shared_ptr<torch::autograd::Node> grad_accumulator_;
+  torch::autograd::SavedVariable saved_;
 };
 
 }  // namespace remat::torch_bridge
