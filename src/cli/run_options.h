@@ -22,7 +22,7 @@ struct RunOptions {
   models::GptConfig model;
   std::int64_t batch = 8;
   std::int64_t steps = 100;
-  double lr = 1e-3;
+  double lr = 3e-4;
   std::uint64_t seed = 1;
   std::int64_t threads = all_cores();
   bool json = false;

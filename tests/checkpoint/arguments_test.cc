@@ -271,6 +271,15 @@ TEST(Arguments, StridedAndExpandedViews) {
   });
 }
 
+// They have no storage of their own, which is what outside tensors are known by.
+TEST(Arguments, SparseTensors) {
+  const auto fn = [](const at::Tensor& sparse, const at::Tensor& x) {
+    return torch::mm(sparse, x.t()).sin().sin();
+  };
+  expect_same_region(
+      fn, [](const Leaves& l) { return std::make_tuple(torch::eye(3).to_sparse(), l[0] * l[1]); });
+}
+
 TEST(Arguments, IntegersBooleansAndDoubles) {
   const auto fn = [](const at::Tensor& x, const at::Tensor& index, const at::Tensor& mask) {
     return x.index_select(0, index).masked_fill(mask, 0.5).to(at::kDouble).sin().sin();

@@ -237,6 +237,21 @@ TEST(Buffers, PowerIterationsOfSpectralNorm) {
                        });
 }
 
+// Breaks if: only what the forward wrote is protected from the recomputation.
+TEST(Buffers, WrittenByTheRecomputationOnlyStayAsTheyAre) {
+  const at::Tensor counter = torch::zeros({}, at::kLong);
+  const at::Tensor y = checkpoint(
+      [counter](const at::Tensor& t) mutable {
+        if (is_recomputing()) {
+          counter.add_(1);
+        }
+        return t.sin().sin();
+      },
+      leaf({3}));
+  y.sum().backward();
+  EXPECT_EQ(counter.item<std::int64_t>(), 0);
+}
+
 TEST(Buffers, ACounterOfCallsCountsForwardsOnly) {
   const at::Tensor counter = torch::zeros({}, at::kLong);
   const at::Tensor x = leaf({3});

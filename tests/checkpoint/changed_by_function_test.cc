@@ -95,6 +95,19 @@ TEST(ChangedByTheFunction, AnArgumentThroughItsAlias) {
       [&](const Leaves& l) { return checkpoint(fn, l[0], l[0].view({4}), l[1]); });
 }
 
+// As in plain, where it is autograd's own error.
+// Breaks if: what was recomputed is handed out without a look at its version.
+TEST(ChangedByTheFunction, ATensorOfItsOwnThatAutogradHasSaved) {
+  const auto fn = [](const at::Tensor& x) {
+    at::Tensor y = x.sin();
+    const at::Tensor z = y.sin();
+    y.add_(1);
+    return (z * y).sin();
+  };
+  EXPECT_THROW(fn(leaf({4})).sum().backward(), c10::Error);
+  EXPECT_THROW(checkpoint(fn, leaf({4})).sum().backward(), CheckpointError);
+}
+
 // Breaks if: the pre-image is used up by the first recomputation.
 TEST(ChangedByTheFunction, TwoPassesOverARetainedGraph) {
   const auto fn = [](at::Tensor x, const at::Tensor& w) {
