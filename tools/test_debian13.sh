@@ -31,6 +31,7 @@ enter() {
   mount --bind "$PWD" "$root/remat"
   mount -o remount,bind,ro "$root/remat"
   mount -t proc proc "$root/proc"
+  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"  # tests open a terminal
   exec chroot "$root" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin REMAT_BUILD_ROOT=/build REMAT_JOBS="${REMAT_JOBS:-}" \
     /remat/dev test "$@"

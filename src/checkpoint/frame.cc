@@ -115,8 +115,8 @@ void Frame::forget(torch_bridge::GraphTaskId task) {
 }
 
 void Frame::recompute_into(RecomputedTensors& tensors) {
-  check_unchanged(forward_.reads(), forward_.preimages(), region_name(options_));
   const std::vector<at::Tensor> inputs = unpack_inputs();
+  check_unchanged(forward_.reads(), forward_.preimages(), region_name(options_));
 
   RECORD_FUNCTION("remat::recompute", c10::ArrayRef<const c10::IValue>());
   RecomputingScope recomputing;

@@ -28,7 +28,6 @@ void RecomputedTensors::put(std::size_t index, at::Tensor alias) {
 at::Tensor RecomputedTensors::take(std::size_t index, const std::string& region) {
   Slot& slot = this->slot(index);
   at::Tensor tensor = slot.tensor.defined() ? std::move(slot.tensor) : slot.taken.lock();
-  slot.tensor = at::Tensor();
   if (!tensor.defined()) {
     return tensor;
   }

@@ -18,7 +18,8 @@ c10::ArrayRef<c10::IValue> arguments_of(torch_bridge::OpCall& call) {
 }  // namespace
 
 void RegionPass::note_saved(const at::Tensor& tensor) {
-  if (options_.determinism == Determinism::kValues) {
+  if (options_.determinism == Determinism::kValues &&
+      !(current_op_ && torch_bridge::leaves_bytes_unwritten(*current_op_))) {
     unhashed_.emplace_back(saved_.size(), torch_bridge::detached_alias(tensor));
   }
   saved_.push_back({SavedMetadata::of(tensor), current_op_});

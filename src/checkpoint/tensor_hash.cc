@@ -23,7 +23,9 @@ std::uint64_t hash_bytes(const char* bytes, std::size_t count) {
     hash = mix(hash, word);
   }
   word = 0;
-  std::memcpy(&word, bytes, count);
+  if (count > 0) {  // an empty tensor may have no bytes to point to
+    std::memcpy(&word, bytes, count);
+  }
   return mix(hash, word);
 }
 

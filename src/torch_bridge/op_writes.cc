@@ -73,6 +73,10 @@ OpWrites describe(const c10::FunctionSchema& schema) {
 
 }  // namespace
 
+bool leaves_bytes_unwritten(const c10::OperatorHandle& op) {
+  return op.schema().name() == "aten::mkldnn_rnn_layer";
+}
+
 const OpWrites& writes_of(const c10::OperatorHandle& op) {
   // Per thread: no lock. Schemas live as long as their operator, which libraries rarely unload.
   thread_local std::unordered_map<const c10::FunctionSchema*, OpWrites> known;

@@ -23,6 +23,10 @@ struct OpWrites {
 /// Cost: a hash look-up; the first call for an operator walks its schema. Safe on any thread.
 const OpWrites& writes_of(const c10::OperatorHandle& op);
 
+/// Whether results of the operator contain bytes that nothing ever writes, so that they differ from run
+/// to run though all that is read of them is the same: oneDNN's RNN workspace.
+bool leaves_bytes_unwritten(const c10::OperatorHandle& op);
+
 /// Calls `visit(argument index)` for every argument that this very call writes.
 template <class Visit>
 void for_each_written_argument(const OpWrites& writes, c10::ArrayRef<c10::IValue> arguments,

@@ -54,7 +54,8 @@ TEST(OpWrites, BatchNormWritesItsStatisticsInTrainingOnly) {
 }
 
 TEST(OpWrites, RreluWritesItsNoiseDeclaredOrNot) {
-  const auto& writes = writes_of(find_op("aten::rrelu_with_noise"));
+  const auto op = find_op("aten::rrelu_with_noise");
+  const OpWrites& writes = writes_of(op);
   EXPECT_EQ(writes.declared.size() + writes.hidden.size(), 1u);
 }
 
