@@ -23,8 +23,10 @@ function(remat_target target)
                                            $<$<BOOL:${REMAT_WERROR}>:-Werror>)
   if(REMAT_SANITIZE)
     list(JOIN REMAT_SANITIZE "," sanitizers)
-    target_compile_options(${target} PRIVATE -fsanitize=${sanitizers} -fno-sanitize-recover=all
-                                             -fno-omit-frame-pointer)
+    # Among instrumented code g++ loses track of what is initialised (in LibTorch's headers).
+    target_compile_options(
+      ${target} PRIVATE -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer
+                        -Wno-maybe-uninitialized)
     target_link_options(${target} PRIVATE -fsanitize=${sanitizers})
   endif()
 endfunction()

@@ -52,7 +52,7 @@ inline constexpr bool is_any_module_v = std::is_same_v<bare_t<F>, torch::nn::Any
 // A const holder gives access to a const module only, and forward is not const by custom.
 template <class F>
 std::remove_const_t<F>& without_const(F& fn) {
-  return const_cast<std::remove_const_t<F>&>(fn);
+  return const_cast<std::remove_const_t<F>&>(fn);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
 }
 
 template <class F, class... Args>

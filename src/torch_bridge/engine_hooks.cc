@@ -18,7 +18,8 @@ thread_local HookProvider* current_provider = nullptr;
 /// Answers for saved-tensor hooks and forwards execution to the engine that was there before.
 class ForwardingEngine final : public autograd::Engine {
  public:
-  explicit ForwardingEngine(autograd::Engine& previous) : previous_(previous) {}
+  ForwardingEngine(autograd::Engine& previous, ForwardingEngine* replaced)
+      : previous_(previous), replaced_(replaced) {}
 
   autograd::variable_list execute(const autograd::edge_list& roots,
                                   const autograd::variable_list& inputs, bool keep_graph,
@@ -48,6 +49,9 @@ class ForwardingEngine final : public autograd::Engine {
 
  private:
   autograd::Engine& previous_;
+  // An earlier one, which the engine that took its place may forward to. Held so that leak checkers see
+  // whose it is.
+  [[maybe_unused]] ForwardingEngine* const replaced_;
 };
 
 // Never destroyed: threads may still run backward while the process exits.
@@ -57,17 +61,21 @@ autograd::Engine& engine_stub() { return *installed_engine.load(std::memory_orde
 
 /// Makes remat's engine the default one, again if somebody (`import torch`) replaced it since.
 void install_engine() {
-  autograd::Engine* current = &autograd::Engine::get_default_engine();
-  if (current == installed_engine.load(std::memory_order_acquire)) {
+  const auto is_installed = [] {
+    return &autograd::Engine::get_default_engine() ==
+           installed_engine.load(std::memory_order_acquire);
+  };
+  if (is_installed()) {
     return;
   }
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
-  current = &autograd::Engine::get_default_engine();
-  if (current == installed_engine.load(std::memory_order_acquire)) {
+  if (is_installed()) {
     return;
   }
-  installed_engine.store(new ForwardingEngine(*current), std::memory_order_release);
+  installed_engine.store(new ForwardingEngine(autograd::Engine::get_default_engine(),
+                                              installed_engine.load(std::memory_order_acquire)),
+                         std::memory_order_release);
   autograd::set_default_engine_stub(&engine_stub);
 }
 

@@ -57,6 +57,10 @@ void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::ji
   dispatch_to_interceptors(level, op, keys, *stack);
 }
 
+// Never destroyed: operators may run on other threads until the process ends. Held here, so that leak
+// checkers see whose they are.
+torch::Library* registered[kLevels] = {nullptr, nullptr};
+
 /// Registers the fallback of a level under one key, for the whole process; false if the key is taken.
 template <OpLevel level>
 bool register_under(c10::DispatchKey key, std::string& refusal) {
@@ -64,7 +68,7 @@ bool register_under(c10::DispatchKey key, std::string& refusal) {
     auto library =
         std::make_unique<torch::Library>(torch::Library::IMPL, "_", key, __FILE__, __LINE__);
     library->fallback(torch::CppFunction::makeFromBoxedFunction<&fallback<level>>());
-    library.release();  // for ever: operators may run on other threads until the process ends
+    registered[index_of(level)] = library.release();
     return true;
   } catch (const std::exception& error) {
     refusal = error.what();

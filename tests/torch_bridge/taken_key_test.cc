@@ -23,7 +23,10 @@ void pass_on(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit
 
 /// Stands for the other library.
 void take(c10::DispatchKey key) {
-  auto* library = new torch::Library(torch::Library::IMPL, "_", key, __FILE__, __LINE__);
+  static auto& libraries =
+      *new std::vector<torch::Library*>();  // for ever, as such a library would
+  auto* library = libraries.emplace_back(
+      new torch::Library(torch::Library::IMPL, "_", key, __FILE__, __LINE__));
   library->fallback(torch::CppFunction::makeFromBoxedFunction<&pass_on>());
 }
 
