@@ -2,6 +2,8 @@
 // The rules cited here are those of docs/design/semantics.md.
 #pragma once
 
+#include <any>
+#include <functional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -13,11 +15,27 @@
 
 namespace remat {
 
+class RegionHandle;  // graph_group.h
+
 /// How closely a recomputation is compared with the forward it repeats (Rule 9).
 enum class Determinism {
   kNone,      ///< only the number of saved tensors
   kMetadata,  ///< also each one's sizes, strides, dtype, device and requires_grad
   kValues,  ///< also each one's bits, by a hash: costs a read of every saved tensor in both passes
+};
+
+/// Saves and restores state of the user's own that a region's function reads or changes, and that remat
+/// cannot know of: a random number generator of another library, a position in a stream, a counter that
+/// decides a branch. Give both or neither.
+///
+/// `save` is called before the forward. Around a recomputation, `save` is called again, then `restore` with
+/// what the first gave; after it, however it ends, `restore` with what the second gave.
+///
+/// Errors: what they throw leaves through checkpoint() or backward().
+/// Threads: they run where the region runs: recomputations may be on other threads, and several at once.
+struct StateCallbacks {
+  std::function<std::any()> save;
+  std::function<void(const std::any&)> restore;
 };
 
 /// Options of one checkpointed call. An aggregate: `{.early_stop = false}` where the compiler allows.
@@ -33,6 +51,11 @@ struct CheckpointOptions {
   bool debug = false;
   /// What messages and profilers call the region.
   std::string name;
+  /// State of the user's own that a recomputation needs as the forward found it (Rule 16).
+  StateCallbacks state;
+  /// Receives a handle of the region when its forward has returned, for recomputing it early (Rule 17).
+  /// Left alone without gradient mode, and in recomputations.
+  RegionHandle* handle = nullptr;
 };
 
 /// Calls `fn(args...)` and returns what it returns, but autograd keeps none of the tensors that `fn`

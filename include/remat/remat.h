@@ -4,6 +4,7 @@
 #include <remat/bytes.h>
 #include <remat/checkpoint.h>
 #include <remat/error.h>
+#include <remat/graph_group.h>
 #include <remat/memory.h>
 #include <remat/placement.h>
 #include <remat/saved_tensor_hooks.h>

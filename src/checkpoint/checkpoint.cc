@@ -1,7 +1,9 @@
 #include <optional>
 
 #include <remat/checkpoint.h>
+#include <remat/graph_group.h>
 
+#include "base/check.h"
 #include "checkpoint/frame.h"
 #include "checkpoint/recomputing_scope.h"
 
@@ -21,27 +23,49 @@ namespace detail {
 
 class RegionForward::Impl {
  public:
-  explicit Impl(std::shared_ptr<Frame> frame) : frame_(std::move(frame)) {
+  Impl(const CheckpointOptions& options, std::shared_ptr<Frame> frame)
+      : frame_(std::move(frame)), handle_(options.handle) {
     hooks_.emplace(*frame_);
-    operators_.emplace(torch_bridge::OpLevel::kAboveAutograd, frame_->forward_pass());
+    operators_.emplace(frame_->forward_pass().level(), frame_->forward_pass());
+    if (options.preserve_rng_state) {
+      draws_.emplace(frame_->forward_pass().draws());
+    }
   }
 
   void finish() {
+    draws_.reset();
     operators_.reset();
     hooks_.reset();
     frame_->finish_forward();
+    // In a recomputation the handle may be gone, and this frame is of no later use.
+    if (handle_ != nullptr && !is_recomputing()) {
+      *handle_ = RegionHandle(frame_);
+    }
   }
 
  private:
   std::shared_ptr<Frame> frame_;
+  RegionHandle* handle_;
   std::optional<torch_bridge::HookScope> hooks_;
   std::optional<torch_bridge::InterceptorScope> operators_;
+  std::optional<torch_bridge::RecordDraws> draws_;
 };
+
+namespace {
+
+const CheckpointOptions& checked(const CheckpointOptions& options) {
+  REMAT_CHECK(static_cast<bool>(options.state.save) == static_cast<bool>(options.state.restore), InvalidArgument,
+              "remat::checkpoint: CheckpointOptions::state has only one of `save` and `restore`. A "
+              "recomputation needs both: give the other one too, or neither.");
+  return options;
+}
+
+}  // namespace
 
 RegionForward::RegionForward(const CheckpointOptions& options, std::vector<at::Tensor> inputs,
                              Recompute recompute)
-    : impl_(
-          std::make_unique<Impl>(std::make_shared<Frame>(options, inputs, std::move(recompute)))) {}
+    : impl_(std::make_unique<Impl>(
+          checked(options), std::make_shared<Frame>(options, inputs, std::move(recompute)))) {}
 
 RegionForward::~RegionForward() = default;
 

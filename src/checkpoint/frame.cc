@@ -1,9 +1,13 @@
 #include "checkpoint/frame.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <ATen/record_function.h>
 
 #include "checkpoint/divergence.h"
 #include "checkpoint/recomputing_scope.h"
+#include "checkpoint/user_state.h"
 
 namespace remat {
 
@@ -28,29 +32,30 @@ class Frame::Hooks final : public torch::autograd::SavedVariableHooks {
   bool packed_ = false;
 };
 
-/// Forgets what was recomputed for a backward pass when that pass is over, however it ends.
-class Frame::TaskEnd {
+/// Forgets what was recomputed for a pass when that is over, however it ends.
+class Frame::PassEnd {
  public:
-  TaskEnd(std::weak_ptr<Frame> frame, torch_bridge::GraphTaskId task)
-      : frame_(std::move(frame)), task_(task) {}
-  ~TaskEnd() {
+  PassEnd(std::weak_ptr<Frame> frame, torch_bridge::PassId pass)
+      : frame_(std::move(frame)), pass_(pass) {}
+  ~PassEnd() {
     if (const auto frame = frame_.lock()) {
-      frame->forget(task_);
+      frame->forget(pass_);
     }
   }
 
  private:
   std::weak_ptr<Frame> frame_;
-  torch_bridge::GraphTaskId task_;
+  torch_bridge::PassId pass_;
 };
 
 Frame::Frame(const CheckpointOptions& options, const std::vector<at::Tensor>& inputs,
              Recompute recompute)
     : options_(options),
       recompute_(std::move(recompute)),
+      user_state_(options_.state.save ? options_.state.save() : std::any()),
       inputs_(inputs.begin(), inputs.end()),
       thread_state_(torch_bridge::ThreadState::current()),
-      forward_(options_) {}
+      forward_(options_, torch_bridge::best_level()) {}
 
 std::unique_ptr<torch::autograd::SavedVariableHooks> Frame::make_hooks() {
   return std::make_unique<Hooks>(shared_from_this());
@@ -75,7 +80,8 @@ std::size_t Frame::note_saved(const at::Tensor& tensor) {
 void Frame::release(std::size_t index) {
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   wanted_[index] = false;
-  for (auto& [task, tensors] : recomputed_) {
+  prefetched_.drop(index);
+  for (auto& [pass, tensors] : recomputed_) {
     tensors.drop(index);
   }
 }
@@ -83,12 +89,23 @@ void Frame::release(std::size_t index) {
 at::Tensor Frame::unpack(std::size_t index) {
   const auto self = shared_from_this();
   std::lock_guard<std::recursive_mutex> lock(mutex_);
-  const torch_bridge::GraphTaskId task = torch_bridge::current_graph_task();
-  if (task == nullptr) {
+  const torch_bridge::PassId pass = torch_bridge::current_pass();
+  if (pass == nullptr) {
     RecomputedTensors for_this_call;
     return take_or_recompute(for_this_call, index);
   }
-  return take_or_recompute(tensors_of(task), index);
+  return take_or_recompute(tensors_of(pass), index);
+}
+
+void Frame::prefetch() {
+  const auto self = shared_from_this();
+  std::lock_guard<std::recursive_mutex> lock(mutex_);
+  const bool is_wanted = std::find(wanted_.begin(), wanted_.end(), true) != wanted_.end();
+  const torch_bridge::PassId pass = torch_bridge::current_pass();
+  RecomputedTensors& tensors = pass != nullptr ? tensors_of(pass) : prefetched_;
+  if (is_wanted && tensors.empty()) {
+    recompute_into(tensors);
+  }
 }
 
 at::Tensor Frame::take_or_recompute(RecomputedTensors& tensors, std::size_t index) {
@@ -101,17 +118,19 @@ at::Tensor Frame::take_or_recompute(RecomputedTensors& tensors, std::size_t inde
   return tensor;
 }
 
-RecomputedTensors& Frame::tensors_of(torch_bridge::GraphTaskId task) {
-  const auto [entry, is_new] = recomputed_.try_emplace(task);
+RecomputedTensors& Frame::tensors_of(torch_bridge::PassId pass) {
+  const auto [entry, is_new] = recomputed_.try_emplace(pass);
   if (is_new) {
-    torch_bridge::keep_until_graph_task_ends(std::make_shared<TaskEnd>(weak_from_this(), task));
+    torch_bridge::keep_until_pass_ends(std::make_shared<PassEnd>(weak_from_this(), pass));
+    entry->second = std::exchange(prefetched_, RecomputedTensors());
+    entry->second.serve_several_passes(torch_bridge::current_pass_is_group());
   }
   return entry->second;
 }
 
-void Frame::forget(torch_bridge::GraphTaskId task) {
+void Frame::forget(torch_bridge::PassId pass) {
   std::lock_guard<std::recursive_mutex> lock(mutex_);
-  recomputed_.erase(task);
+  recomputed_.erase(pass);
 }
 
 void Frame::recompute_into(RecomputedTensors& tensors) {
@@ -120,16 +139,24 @@ void Frame::recompute_into(RecomputedTensors& tensors) {
 
   RECORD_FUNCTION("remat::recompute", c10::ArrayRef<const c10::IValue>());
   RecomputingScope recomputing;
-  torch_bridge::ThreadStateGuard thread_state(thread_state_);
-  torch_bridge::RngFork rng(forward_.rng());
-  const ForwardRecord forward{options_, forward_.saved(), forward_.preimages(), forward_.ops(),
-                              finished_};
   try {
-    Recomputation(forward, wanted_, tensors).run([&] { recompute_(inputs); });
+    with_user_state(options_.state, user_state_, [&] { run_recomputation(inputs, tensors); });
   } catch (...) {
-    tensors = RecomputedTensors();
+    tensors.clear();
     throw;
   }
+}
+
+void Frame::run_recomputation(const std::vector<at::Tensor>& inputs, RecomputedTensors& tensors) {
+  torch_bridge::ThreadStateGuard thread_state(thread_state_);
+  torch_bridge::RngFork devices_rng(forward_.devices_rng());
+  std::optional<torch_bridge::ReplayDraws> draws;
+  if (options_.preserve_rng_state) {
+    draws.emplace(forward_.draws());
+  }
+  const ForwardRecord forward{options_,       forward_.saved(), forward_.preimages(),
+                              forward_.ops(), forward_.level(), finished_};
+  Recomputation(forward, wanted_, tensors).run([&] { recompute_(inputs); });
 }
 
 std::vector<at::Tensor> Frame::unpack_inputs() const {

@@ -1,6 +1,7 @@
 // One checkpointed call: what its forward left behind, and its recomputations.
 #pragma once
 
+#include <any>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,22 +33,27 @@ class Frame final : public torch_bridge::HookProvider, public std::enable_shared
   /// The forward has returned.
   void finish_forward();
 
+  /// Recomputes now what the current pass, or outside of one the next, will ask for (Rule 17).
+  void prefetch();
+
  private:
   class Hooks;
-  class TaskEnd;
+  class PassEnd;
 
   std::size_t note_saved(const at::Tensor& tensor);
   at::Tensor unpack(std::size_t index);
   void release(std::size_t index);
 
-  RecomputedTensors& tensors_of(torch_bridge::GraphTaskId task);
-  void forget(torch_bridge::GraphTaskId task);
+  RecomputedTensors& tensors_of(torch_bridge::PassId pass);
+  void forget(torch_bridge::PassId pass);
   at::Tensor take_or_recompute(RecomputedTensors& tensors, std::size_t index);
   void recompute_into(RecomputedTensors& tensors);
+  void run_recomputation(const std::vector<at::Tensor>& inputs, RecomputedTensors& tensors);
   std::vector<at::Tensor> unpack_inputs() const;
 
   const CheckpointOptions options_;
   const Recompute recompute_;
+  const std::any user_state_;  // at the forward's start (Rule 16)
   std::vector<SavedInput> inputs_;
   torch_bridge::ThreadState thread_state_;
 
@@ -56,7 +62,8 @@ class Frame final : public torch_bridge::HookProvider, public std::enable_shared
   ForwardPass forward_;
   bool finished_ = false;
   std::vector<bool> wanted_;  // for each saved tensor, whether autograd still holds its hooks
-  std::map<torch_bridge::GraphTaskId, RecomputedTensors> recomputed_;  // Rule 5
+  std::map<torch_bridge::PassId, RecomputedTensors> recomputed_;  // Rule 5
+  RecomputedTensors prefetched_;                                  // for the next pass
 };
 
 }  // namespace remat

@@ -27,7 +27,10 @@ void RecomputedTensors::put(std::size_t index, at::Tensor alias) {
 
 at::Tensor RecomputedTensors::take(std::size_t index, const std::string& region) {
   Slot& slot = this->slot(index);
-  at::Tensor tensor = slot.tensor.defined() ? std::move(slot.tensor) : slot.taken.lock();
+  at::Tensor tensor = slot.tensor.defined() ? slot.tensor : slot.taken.lock();
+  if (!serves_several_passes_) {
+    slot.tensor.reset();
+  }
   if (!tensor.defined()) {
     return tensor;
   }
@@ -42,7 +45,11 @@ at::Tensor RecomputedTensors::take(std::size_t index, const std::string& region)
   return tensor;
 }
 
-void RecomputedTensors::drop(std::size_t index) { slot(index) = Slot(); }
+void RecomputedTensors::drop(std::size_t index) {
+  if (index < slots_.size()) {
+    slots_[index] = Slot();
+  }
+}
 
 // ---- Recomputation -------------------------------------------------------------------------------
 
@@ -66,7 +73,10 @@ class Recomputation::Hooks final : public torch::autograd::SavedVariableHooks {
 
 Recomputation::Recomputation(const ForwardRecord& forward, std::vector<bool> wanted,
                              RecomputedTensors& into)
-    : RegionPass(forward.options), forward_(forward), wanted_(std::move(wanted)), into_(into) {
+    : RegionPass(forward.options, forward.level),
+      forward_(forward),
+      wanted_(std::move(wanted)),
+      into_(into) {
   const auto last = std::find(wanted_.rbegin(), wanted_.rend(), true);
   needed_ = static_cast<std::size_t>(wanted_.rend() - last);
 }
@@ -121,11 +131,12 @@ void Recomputation::protect_written(torch_bridge::OpCall& call) {
   const std::size_t first = stack.size() - call.argument_count();
   const auto arguments = torch::jit::last(stack, call.argument_count());
   torch_bridge::for_each_written_argument(writes, arguments, [&](std::size_t i) {
-    torch_bridge::replace_tensors(stack[first + i], [this](const at::Tensor& tensor) {
+    torch_bridge::replace_tensors(stack[first + i], [&](const at::Tensor& tensor) {
       auto* storage = torch_bridge::storage_of(tensor);
       if (storage == nullptr || ledger().made_here(storage)) {
         return at::Tensor();
       }
+      check_can_protect(call, i);
       return torch_bridge::view_of_bytes(own(storage, torch_bridge::copy_of_storage(tensor)),
                                          tensor);
     });

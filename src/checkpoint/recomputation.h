@@ -15,6 +15,7 @@ struct ForwardRecord {
   const std::vector<SavedRecord>& saved;
   const Preimages& preimages;
   const OpLog& ops;
+  torch_bridge::OpLevel level;
   bool finished;  ///< false when backward runs inside the region's own forward
 };
 
@@ -29,6 +30,11 @@ class RecomputedTensors {
   at::Tensor take(std::size_t index, const std::string& region);
 
   void drop(std::size_t index);
+  void clear() { slots_.clear(); }
+  bool empty() const { return slots_.empty(); }
+
+  /// Whether take() leaves the tensor here, until drop().
+  void serve_several_passes(bool yes) { serves_several_passes_ = yes; }
 
  private:
   struct Slot {
@@ -39,6 +45,7 @@ class RecomputedTensors {
   Slot& slot(std::size_t index);
 
   std::vector<Slot> slots_;
+  bool serves_several_passes_ = false;
 };
 
 /// The pass itself. Outside tensors are read and written as private copies that start from what they
@@ -86,7 +93,7 @@ template <class Function>
 void Recomputation::run(Function&& function) {
   try {
     torch_bridge::HookScope hooks(*this);
-    torch_bridge::InterceptorScope operators(torch_bridge::OpLevel::kAboveAutograd, *this);
+    torch_bridge::InterceptorScope operators(level(), *this);
     function();
   } catch (...) {
     if (!stopped_) {

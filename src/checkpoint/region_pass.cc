@@ -4,7 +4,10 @@
 
 #include <c10/util/ScopeExit.h>
 
+#include "base/check.h"
+#include "checkpoint/divergence.h"
 #include "checkpoint/tensor_hash.h"
+#include "torch_bridge/op_draws.h"
 #include "torch_bridge/op_writes.h"
 #include "torch_bridge/stack_tensors.h"
 
@@ -26,9 +29,10 @@ void RegionPass::note_saved(const at::Tensor& tensor) {
 }
 
 void RegionPass::intercept(torch_bridge::OpCall& call) {
-  const bool above = torch_bridge::is_above_autograd();
+  const bool above =
+      level_ == torch_bridge::OpLevel::kAboveAutograd && torch_bridge::is_above_autograd();
   if (!above && inside_op_) {
-    call.proceed();  // part of a kernel, whose operator was looked at
+    torch_bridge::proceed_with_draws(call);  // part of a kernel, whose operator was looked at
     return;
   }
   if (above) {
@@ -38,7 +42,7 @@ void RegionPass::intercept(torch_bridge::OpCall& call) {
   {
     const bool outer = std::exchange(inside_op_, true);
     const auto restore = c10::make_scope_exit([&] { inside_op_ = outer; });
-    call.proceed();
+    torch_bridge::proceed_with_draws(call);
   }
   note_results(call);
 }
@@ -74,23 +78,34 @@ void RegionPass::note_results(torch_bridge::OpCall& call) {
   }
 }
 
-ForwardPass::ForwardPass(const CheckpointOptions& options)
-    : RegionPass(options), preserves_rng_(options.preserve_rng_state) {
+void RegionPass::check_can_protect(const torch_bridge::OpCall& call, std::size_t argument) const {
+  if (level_ != torch_bridge::OpLevel::kAboveAutograd) {
+    const auto& schema = call.op().schema();
+    fail<Error>(
+        "{}: {} writes to a tensor from outside of the region, its argument '{}', which a recomputation "
+        "must not repeat, and in this process remat cannot prevent it. Write outside of the region. {}",
+        region_name(options_), schema.name(), schema.arguments()[argument].name(),
+        torch_bridge::interception_obstacle(torch_bridge::OpLevel::kAboveAutograd));
+  }
+}
+
+ForwardPass::ForwardPass(const CheckpointOptions& options, torch_bridge::OpLevel level)
+    : RegionPass(options, level), preserves_rng_(options.preserve_rng_state) {
   if (preserves_rng_) {
-    rng_ = torch_bridge::RngSnapshot::take();
+    devices_rng_ = torch_bridge::RngSnapshot::of_devices();
   }
 }
 
 void ForwardPass::finish() {
   RegionPass::finish();
   if (preserves_rng_) {
-    rng_.keep_moved_only();
+    devices_rng_.keep_moved_only();
   }
 }
 
 void ForwardPass::before(torch_bridge::OpCall& call) {
   note_reads(call);
-  note_generators(call);
+  note_device_generators(call);
   keep_preimages(call);
 }
 
@@ -107,14 +122,22 @@ void ForwardPass::note_reads(torch_bridge::OpCall& call) {
   }
 }
 
-void ForwardPass::note_generators(torch_bridge::OpCall& call) {
+void ForwardPass::note_device_generators(torch_bridge::OpCall& call) {
   if (!preserves_rng_) {
     return;
   }
-  for (const c10::IValue& argument : arguments_of(call)) {
-    if (argument.isGenerator()) {
-      rng_.add(argument.toGenerator());
+  const torch_bridge::OpDraws& draws = torch_bridge::draws_of(call.op());
+  if (!draws.any()) {
+    return;
+  }
+  const auto arguments = arguments_of(call);
+  if (draws.generator >= 0 && arguments[draws.generator].isGenerator()) {
+    const at::Generator generator = arguments[draws.generator].toGenerator();
+    if (torch_bridge::cpu_generator(generator) == nullptr) {
+      devices_rng_.add(generator);
     }
+  } else if (!draws.composite) {
+    devices_rng_.add_default_of(torch_bridge::device_of_draws(draws, arguments), call.op());
   }
 }
 
@@ -125,9 +148,10 @@ void ForwardPass::keep_preimages(torch_bridge::OpCall& call) {
   }
   const auto arguments = arguments_of(call);
   torch_bridge::for_each_written_argument(writes, arguments, [&](std::size_t i) {
-    torch_bridge::for_each_tensor(arguments[i], [this](const at::Tensor& tensor) {
+    torch_bridge::for_each_tensor(arguments[i], [&](const at::Tensor& tensor) {
       auto* storage = torch_bridge::storage_of(tensor);
       if (storage != nullptr && !ledger().made_here(storage)) {
+        check_can_protect(call, i);
         preimages_.keep(tensor, storage);
       }
     });

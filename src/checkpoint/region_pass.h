@@ -10,6 +10,7 @@
 #include "checkpoint/outside_tensors.h"
 #include "checkpoint/saved_metadata.h"
 #include "torch_bridge/op_interceptor.h"
+#include "torch_bridge/random_draws.h"
 #include "torch_bridge/rng_state.h"
 
 namespace remat {
@@ -26,7 +27,12 @@ struct SavedRecord {
 /// parts of composite operators; not at what kernels call, which make storages that no operator shows.
 class RegionPass : public torch_bridge::OpInterceptor {
  public:
-  explicit RegionPass(const CheckpointOptions& options) : options_(options) {}
+  RegionPass(const CheckpointOptions& options, torch_bridge::OpLevel level)
+      : options_(options), level_(level) {}
+
+  /// Where this pass is to be pushed. Below autograd it can neither stop early nor give operators other
+  /// tensors than they asked for.
+  torch_bridge::OpLevel level() const { return level_; }
 
   /// Notes a tensor that autograd is saving. Its content may not be final yet (Rule 8).
   void note_saved(const at::Tensor& tensor);
@@ -48,12 +54,17 @@ class RegionPass : public torch_bridge::OpInterceptor {
 
   StorageLedger& ledger() { return ledger_; }
 
+  /// Throws Error, naming operator and argument, if this pass cannot protect an outside tensor that
+  /// `call` is about to write (Rule 12).
+  void check_can_protect(const torch_bridge::OpCall& call, std::size_t argument) const;
+
  private:
   void enter_above_autograd(const c10::OperatorHandle& op);
   void hash_unhashed();
   void note_results(torch_bridge::OpCall& call);
 
   const CheckpointOptions& options_;
+  const torch_bridge::OpLevel level_;
   StorageLedger ledger_;
   std::vector<SavedRecord> saved_;
   OpLog ops_;
@@ -65,13 +76,15 @@ class RegionPass : public torch_bridge::OpInterceptor {
 /// The forward: notes outside tensors at their first read and copies them before their first write.
 class ForwardPass final : public RegionPass {
  public:
-  explicit ForwardPass(const CheckpointOptions& options);
+  ForwardPass(const CheckpointOptions& options, torch_bridge::OpLevel level);
 
   /// As RegionPass::finish; also forgets the generators that the region did not use.
   void finish();
 
-  /// The generators that the region uses, as they were before.
-  const torch_bridge::RngSnapshot& rng() const { return rng_; }
+  /// What the region drew from CPU generators. To be noted by a RecordDraws while the pass runs.
+  torch_bridge::DrawRecord& draws() { return draws_; }
+  /// The generators of other devices that the region uses, as they were before.
+  const torch_bridge::RngSnapshot& devices_rng() const { return devices_rng_; }
   const Preimages& preimages() const { return preimages_; }
   const std::vector<OutsideRead>& reads() const { return reads_; }
 
@@ -80,11 +93,12 @@ class ForwardPass final : public RegionPass {
 
  private:
   void note_reads(torch_bridge::OpCall& call);
-  void note_generators(torch_bridge::OpCall& call);
+  void note_device_generators(torch_bridge::OpCall& call);
   void keep_preimages(torch_bridge::OpCall& call);
 
   const bool preserves_rng_;
-  torch_bridge::RngSnapshot rng_;
+  torch_bridge::DrawRecord draws_;
+  torch_bridge::RngSnapshot devices_rng_;
   Preimages preimages_;
   std::vector<OutsideRead> reads_;
 };

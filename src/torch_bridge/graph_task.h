@@ -1,19 +1,47 @@
-// The backward pass that this thread is working on.
+// The backward pass that this thread is working on, and the group of passes that it belongs to.
 // Tried on LibTorch 1.13.1 and 2.6.0.
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <vector>
+
+#include <c10/util/ThreadLocalDebugInfo.h>
 
 namespace remat::torch_bridge {
 
-/// Identifies a running backward pass; nullptr outside of one. Valid, and not reused, until the
-/// callbacks given to on_graph_task_end for it have been destroyed.
-using GraphTaskId = const void*;
+/// Passes that share what is recomputed: holds resources until it is released.
+class PassGroup final : public c10::DebugInfoBase {
+ public:
+  void keep(std::shared_ptr<void> resource);
+  void release();
 
-GraphTaskId current_graph_task();
+ private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<void>> resources_;
+};
 
-/// Keeps `resource` until the current backward pass is over, whether it succeeds or throws.
-/// Needs current_graph_task() != nullptr.
-void keep_until_graph_task_ends(std::shared_ptr<void> resource);
+/// While it lives, passes started on this thread belong to `group`. LibTorch takes it along to the threads
+/// of the pass.
+class PassGroupScope {
+ public:
+  explicit PassGroupScope(std::shared_ptr<PassGroup> group);
+
+ private:
+  c10::DebugInfoGuard guard_;
+};
+
+/// Identifies a group of passes, or a running backward pass that belongs to none; nullptr outside of
+/// both. Valid, and not reused, until what was given to keep_until_pass_ends for it has been destroyed.
+using PassId = const void*;
+
+PassId current_pass();
+
+/// Keeps `resource` until the current group is released, or the current backward pass is over, whether it
+/// succeeds or throws. Needs current_pass() != nullptr.
+void keep_until_pass_ends(std::shared_ptr<void> resource);
+
+/// Whether the current pass is a group, whose tensors several backward passes may ask for.
+bool current_pass_is_group();
 
 }  // namespace remat::torch_bridge

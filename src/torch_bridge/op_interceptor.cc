@@ -85,8 +85,10 @@ std::string register_fallback() {
       return "";
     }
   }
-  return "remat cannot see operators: every dispatch key of LibTorch that it could use is taken by "
-         "another library in this process (torchdistx, or further copies of remat?). Load one of them "
+  return std::string("remat cannot see operators ") +
+         (level == OpLevel::kAboveAutograd ? "above" : "below") +
+         " autograd: every dispatch key of LibTorch that it could use for that is taken by another "
+         "library in this process (torchdistx, or further copies of remat?). Load one of them "
          "only. LibTorch said: " +
          refusal;
 }
@@ -113,6 +115,14 @@ c10::DispatchKey checked_key_of(OpLevel level) {
 }
 
 }  // namespace
+
+OpLevel best_level() {
+  if (interception_obstacle(OpLevel::kAboveAutograd).empty()) {
+    return OpLevel::kAboveAutograd;
+  }
+  checked_key_of(OpLevel::kBelowAutograd);
+  return OpLevel::kBelowAutograd;
+}
 
 InterceptorScope::InterceptorScope(OpLevel level, OpInterceptor& interceptor)
     : level_(level), outer_(innermost[index_of(level)]), include_(checked_key_of(level)) {

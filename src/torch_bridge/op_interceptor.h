@@ -89,6 +89,11 @@ class InterceptorPause {
 /// keys are taken by other libraries. Registers remat's fallback on the first call.
 const std::string& interception_obstacle(OpLevel level);
 
+/// The level at which this process can see the operators of a region: above autograd, or below it where
+/// other libraries have the keys for that.
+/// Errors: remat::Error if neither can be intercepted.
+OpLevel best_level();
+
 /// Whether code running now is above autograd: not inside the kernel that autograd wraps.
 inline bool is_above_autograd() {
   return !c10::impl::tls_is_dispatch_key_excluded(c10::DispatchKey::AutogradFunctionality);

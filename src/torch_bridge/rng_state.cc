@@ -12,7 +12,7 @@ namespace remat::torch_bridge {
 namespace {
 
 std::vector<at::Generator> generators_in_use() {
-  std::vector<at::Generator> generators = {at::globalContext().defaultGenerator(at::kCPU)};
+  std::vector<at::Generator> generators;
   if (!at::globalContext().hasCUDA()) {
     return generators;
   }
@@ -43,7 +43,7 @@ bool same_bytes(const at::Tensor& a, const at::Tensor& b) {
 
 }  // namespace
 
-RngSnapshot RngSnapshot::take() {
+RngSnapshot RngSnapshot::of_devices() {
   RngSnapshot snapshot;
   for (at::Generator& generator : generators_in_use()) {
     at::Tensor state = state_of(generator);
@@ -51,6 +51,22 @@ RngSnapshot RngSnapshot::take() {
   }
   snapshot.defaults_ = snapshot.states_.size();
   return snapshot;
+}
+
+void RngSnapshot::add_default_of(c10::Device device, const c10::OperatorHandle& op) {
+  if (device.is_cpu() || device.is_meta() || device.is_cuda()) {
+    return;  // has a replay of its own; draws nothing; is there already
+  }
+  try {
+    add(at::globalContext().defaultGenerator(device));
+  } catch (const std::exception& error) {
+    throw Error(
+        "remat::checkpoint: " + c10::toString(op.operator_name()) +
+        " draws random numbers on device " + device.str() +
+        ", whose generator cannot be saved and restored, so that a recomputation would draw others. Draw "
+        "them outside of the region, or set preserve_rng_state = false. LibTorch said: " +
+        error.what());
+  }
 }
 
 void RngSnapshot::add(const at::Generator& generator) {

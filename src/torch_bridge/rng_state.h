@@ -1,11 +1,13 @@
-// Random number generators, captured and put back: the default ones of all devices in use, and others.
-// Tried on LibTorch 1.13.1 and 2.6.0 (CPU; CUDA generators by the same interface, not run).
+// Random number generators, captured and put back: those of devices other than the CPU, which has
+// random_draws.h.
+// Tried on LibTorch 1.13.1 and 2.6.0 (CPU generators; those of devices by the same interface, not run).
 #pragma once
 
 #include <vector>
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 
 namespace remat::torch_bridge {
 
@@ -14,12 +16,16 @@ class RngSnapshot {
  public:
   RngSnapshot() = default;
 
-  /// The default generators: the CPU's, and those of the CUDA devices initialised so far.
-  /// Cost: a copy of 5 KB for the CPU, a few bytes for each CUDA device.
-  static RngSnapshot take();
+  /// The default generators of the CUDA devices initialised so far.
+  /// Cost: a few bytes for each.
+  static RngSnapshot of_devices();
 
-  /// Adds a generator of the user's, as it is now, unless it is in the snapshot already.
+  /// Adds `generator` as it is now, unless it is in the snapshot already.
   void add(const at::Generator& generator);
+
+  /// Adds the default generator of a device that `op` draws from, unless it is there or needs not be.
+  /// Errors: remat::Error, which names the operator, if LibTorch has no way to it.
+  void add_default_of(c10::Device device, const c10::OperatorHandle& op);
 
   /// Forgets the generators that have not moved since the snapshot.
   /// Errors: remat::Error if a device was initialised since: its state then is not known.

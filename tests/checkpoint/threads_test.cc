@@ -1,4 +1,5 @@
 // Regions on several threads. tsan runs these too.
+#include <atomic>
 #include <thread>
 
 #include <torch/torch.h>
@@ -28,7 +29,6 @@ std::vector<at::Tensor> gradients_of_a_model(std::uint64_t seed, bool checkpoint
   return torch::autograd::grad({y.sum()}, {x, w});
 }
 
-// No random numbers here: threads share LibTorch's generator, plainly as well.
 TEST(Threads, TrainModelsOfTheirOwnAtOnce) {
   constexpr int kThreads = 4;
   std::vector<std::vector<at::Tensor>> found(kThreads);
@@ -103,6 +103,67 @@ TEST(Threads, ARegionIsItsThreadsOwn) {
   EXPECT_FALSE(other_recomputing);
   EXPECT_TRUE(x.grad().defined());
   other.sum().backward();
+}
+
+// Which numbers a thread gets from the shared generator depends on the others, plainly as well. So each
+// forward notes its own: its gradient must fit them, whoever draws in between and meanwhile.
+TEST(Threads, DropoutOfRegionsThatRunAtOnceIsRepeated) {
+  constexpr int kThreads = 4, kRepeats = 25;
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([t, &wrong] {
+      for (int repeat = 0; repeat < kRepeats; ++repeat) {
+        const at::Tensor x = leaf({500}, t);
+        std::vector<at::Tensor> masks;
+        const at::Tensor y = checkpoint(
+            [&masks](at::Tensor z) {
+              for (int i = 0; i < 4; ++i) {
+                const at::Tensor mask = torch::bernoulli(torch::full_like(z, 0.5));
+                if (!is_recomputing()) {
+                  masks.push_back(mask.detach());
+                }
+                z = (z * mask).sin();
+              }
+              return z;
+            },
+            x);
+        torch::dropout(x, 0.5, true);  // outside of any region: moves the generator as well
+        const at::Tensor found = torch::autograd::grad({y.sum()}, {x})[0];
+        at::Tensor z = x;
+        for (const at::Tensor& mask : masks) {
+          z = (z * mask).sin();
+        }
+        wrong += !bit_identical(found, torch::autograd::grad({z.sum()}, {x})[0]);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(wrong, 0) << "of " << kThreads * kRepeats;
+}
+
+// The other thread stands for any that draws, in remat or not, while a region is recomputed.
+TEST(Threads, ARecomputationDoesNotDisturbTheNumbersOfOthers) {
+  const at::Tensor x = leaf({100});
+  at::Tensor drawn_meanwhile;
+  const auto fn = [&](const at::Tensor& t) {
+    const at::Tensor y = torch::dropout(t.sin(), 0.5, true).sin();
+    if (is_recomputing()) {
+      std::thread([&] { drawn_meanwhile = torch::rand({5}); }).join();
+    }
+    return torch::dropout(y, 0.5, true).sin();
+  };
+  torch::manual_seed(3);
+  const at::Tensor y = checkpoint(fn, x);
+  torch::autograd::grad({y.sum()}, {x});
+  const at::Tensor drawn_after = torch::rand({5});
+
+  torch::manual_seed(3);
+  fn(x);
+  EXPECT_TRUE(bit_identical(drawn_meanwhile, torch::rand({5})));
+  EXPECT_TRUE(bit_identical(drawn_after, torch::rand({5})));
 }
 
 }  // namespace

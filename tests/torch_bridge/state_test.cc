@@ -1,6 +1,7 @@
 // Random number and thread state: captured, put back, and nothing else disturbed.
 #include <gtest/gtest.h>
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
 #include <torch/torch.h>
 
@@ -10,43 +11,50 @@
 namespace remat::torch_bridge {
 namespace {
 
+RngSnapshot snapshot_of(const at::Generator& generator) {
+  RngSnapshot snapshot;
+  snapshot.add(generator);
+  return snapshot;
+}
+
+// With a CPU generator, which has the interface of all.
 TEST(RngSnapshot, ForkRepeatsTheNumbersAndPutsTheStreamBack) {
-  torch::manual_seed(1);
-  const RngSnapshot start = RngSnapshot::take();
-  const at::Tensor first = torch::rand({4});
-  const RngSnapshot after = RngSnapshot::take();
+  const at::Generator generator = at::detail::createCPUGenerator(1);
+  const RngSnapshot start = snapshot_of(generator);
+  const at::Tensor first = torch::rand({4}, generator);
+  const RngSnapshot after = snapshot_of(generator);
   {
     RngFork fork(start);
-    EXPECT_TRUE(torch::equal(torch::rand({4}), first));
+    EXPECT_TRUE(torch::equal(torch::rand({4}, generator), first));
   }
-  const at::Tensor second = torch::rand({4});
+  const at::Tensor second = torch::rand({4}, generator);
   RngFork fork(after);
-  EXPECT_TRUE(torch::equal(torch::rand({4}), second));
+  EXPECT_TRUE(torch::equal(torch::rand({4}, generator), second));
 }
 
 TEST(RngSnapshot, ForgetsGeneratorsThatHaveNotMoved) {
-  RngSnapshot untouched = RngSnapshot::take();
+  const at::Generator generator = at::detail::createCPUGenerator(1);
+  RngSnapshot untouched = snapshot_of(generator);
   untouched.keep_moved_only();
   EXPECT_TRUE(untouched.empty());
 
-  RngSnapshot moved = RngSnapshot::take();
-  torch::rand({1});
+  RngSnapshot moved = snapshot_of(generator);
+  torch::rand({1}, generator);
   moved.keep_moved_only();
   EXPECT_FALSE(moved.empty());
 }
 
 TEST(RngFork, PutsTheStreamBackWhenAnExceptionLeaves) {
-  torch::manual_seed(2);
-  const RngSnapshot start = RngSnapshot::take();
+  const at::Generator generator = at::detail::createCPUGenerator(2);
+  const RngSnapshot start = snapshot_of(generator);
   try {
     RngFork fork(start);
-    torch::rand({4});
+    torch::rand({4}, generator);
     throw std::runtime_error("out");
   } catch (const std::runtime_error&) {
   }
-  const at::Tensor next = torch::rand({4});
-  torch::manual_seed(2);
-  EXPECT_TRUE(torch::equal(torch::rand({4}), next));
+  const at::Tensor next = torch::rand({4}, generator);
+  EXPECT_TRUE(torch::equal(torch::rand({4}, at::detail::createCPUGenerator(2)), next));
 }
 
 TEST(ThreadStateGuard, RestoresGradientModeAndRunsWithIt) {

@@ -62,17 +62,73 @@ TEST_F(TakenKey, RegionsUseAnotherKey) {
       ::testing::ExitedWithCode(0), "");
 }
 
-TEST_F(TakenKey, RegionsSayWhyTheyCannotRunWithoutAKey) {
+void take_all_above_autograd() {
+  take(c10::DispatchKey::DeferredInit);
+  take(c10::DispatchKey::TESTING_ONLY_GenericMode);
+}
+
+/// A region without writes to the outside. Exit status 0 if it is exact, and runs to its end.
+[[noreturn]] void run_a_region_without_early_stop_and_exit() {
+  const auto x = torch::randn({40}, torch::requires_grad()), w = torch::randn({40});
+  int ops_after_last_save = 0;
+  const auto fn = [&](const at::Tensor& t) {
+    at::Tensor y = torch::dropout((t * w).sin(), 0.5, true);
+    y = torch::rrelu(y.add_(1).sin(), 0.1, 0.9, /*training=*/true) + 1;
+    ++ops_after_last_save;
+    return y;
+  };
+  const auto gradient = [&](bool checkpointed) {
+    torch::manual_seed(3);
+    const at::Tensor y = checkpointed ? checkpoint(fn, x) : fn(x);
+    torch::rand({5});
+    return torch::autograd::grad({y.sum()}, {x})[0];
+  };
+  const bool exact = torch::equal(gradient(false), gradient(true));
+  const bool ran_to_its_end = ops_after_last_save == 3;
+  const auto y = checkpoint(fn, x);
+  w.add_(1);
+  try {
+    y.sum().backward();
+  } catch (const CheckpointError&) {
+    std::exit(exact && ran_to_its_end ? 0 : 1);
+  }
+  std::exit(2);
+}
+
+TEST_F(TakenKey, RegionsRunWithoutEarlyStopIfTheyCanOnlySeeBelowAutograd) {
   EXPECT_EXIT(
       {
-        take(c10::DispatchKey::DeferredInit);
-        take(c10::DispatchKey::TESTING_ONLY_GenericMode);
-        try {
-          run_a_region_and_exit();
-        } catch (const Error& error) {
-          std::cerr << error.what();
-          std::exit(3);
-        }
+        take_all_above_autograd();
+        run_a_region_without_early_stop_and_exit();
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+[[noreturn]] void run_a_region_and_report_its_error() {
+  try {
+    run_a_region_and_exit();
+  } catch (const Error& error) {
+    std::cerr << error.what();
+    std::exit(3);
+  }
+}
+
+TEST_F(TakenKey, WritesToTheOutsideAreThenRefusedByName) {
+  EXPECT_EXIT(
+      {
+        take_all_above_autograd();
+        run_a_region_and_report_its_error();
+      },
+      ::testing::ExitedWithCode(3),
+      "writes to a tensor from outside of the region, its argument .* every dispatch key .* is taken");
+}
+
+TEST_F(TakenKey, RegionsSayWhyTheyCannotRunWithoutAnyKey) {
+  EXPECT_EXIT(
+      {
+        take_all_above_autograd();
+        take(c10::DispatchKey::Fake);
+        run_a_region_and_report_its_error();
       },
       ::testing::ExitedWithCode(3), "every dispatch key .* is taken by another library");
 }
