@@ -22,7 +22,7 @@ wanted() {
   packages=$(sed 's/#.*//' packages/debian.txt | awk 'NF {print $1}')
   [[ -n $packages ]] || fail "packages/debian.txt names no packages"
   if brings_own_torch; then
-    packages=$(grep -vx 'libtorch-dev' <<<"$packages")
+    packages=$(grep -vxE 'libtorch-dev|python3-torch' <<<"$packages")
   fi
   echo "$packages"
 }

@@ -96,6 +96,9 @@ void Recomputation::keep(const at::Tensor& alias) {
 void Recomputation::enter_op_above_autograd() {
   if (forward_.options.early_stop && has_all_wanted()) {
     stopped_ = true;
+    if (torch_bridge::python_is_loaded()) {
+      throw StopThroughPython();
+    }
     throw Stop();
   }
 }

@@ -2,10 +2,12 @@
 // asks for it.
 #pragma once
 
+#include <exception>
 #include <vector>
 
 #include "checkpoint/region_pass.h"
 #include "torch_bridge/engine_hooks.h"
+#include "torch_bridge/python_process.h"
 
 namespace remat {
 
@@ -71,6 +73,10 @@ class Recomputation final : public RegionPass, public torch_bridge::HookProvider
   /// Thrown by operators once everything wanted has been saved. Not a std::exception, so that few
   /// handlers in the region catch it; those that do meet it again at the next operator.
   struct Stop {};
+  /// The same where the function may run Python code, whose bindings translate this only.
+  struct StopThroughPython final : std::exception {
+    const char* what() const noexcept override { return "remat: everything needed is recomputed"; }
+  };
 
   void keep(const at::Tensor& alias);
   void compare();
@@ -99,6 +105,7 @@ void Recomputation::run(Function&& function) {
     if (!stopped_) {
       throw;
     }
+    torch_bridge::clear_python_error();
   }
   finish();
   compare();
