@@ -19,8 +19,8 @@ class RegionHandle;  // graph_group.h
 
 /// How closely a recomputation is compared with the forward it repeats (Rule 9).
 enum class Determinism {
-  kNone,      ///< only the number of saved tensors
-  kMetadata,  ///< also each one's sizes, strides, dtype, device and requires_grad
+  kNone,  ///< only the number of saved tensors
+  kMetadata,  ///< also each one's sizes, strides, dtype, device, requires_grad and the operator that saved it
   kValues,  ///< also each one's bits, by a hash: costs a read of every saved tensor in both passes
 };
 
@@ -65,7 +65,7 @@ struct CheckpointOptions {
 ///
 /// `fn` is any callable, or a module holder, Sequential, AnyModule or std::shared_ptr to a module,
 /// whose `forward` is then called. `args` and the result are anything; tensors inside optionals,
-/// pairs, tuples, variants and standard containers are found.
+/// pairs, tuples, variants, standard containers and c10::IValue are found.
 ///
 /// Shapes:   whatever `fn` takes and gives.
 /// Errors:   what `fn` throws, unchanged. Later, from backward(): CheckpointError if the recomputation

@@ -16,6 +16,9 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/ArrayRef.h>
 
+namespace c10 {
+struct IValue;
+}
 namespace torch::nn {
 class AnyModule;
 template <typename Contained>
@@ -113,13 +116,16 @@ template <class... Ts>
 struct is_variant<std::variant<Ts...>> : std::true_type {};
 
 /// Calls `visit(at::Tensor&)` for every tensor of `value`, in a fixed order. What is const, or of a
-/// type not listed here, holds no tensor as far as this function knows.
+/// type not listed here, holds no tensor as far as this function knows. Lists and dictionaries inside an
+/// IValue are shared by reference, not copied with it: they are left alone.
 template <class T, class Visit>
 void visit_tensors(T& value, Visit& visit) {
   if constexpr (std::is_same_v<T, at::Tensor>) {
     visit(value);
   } else if constexpr (std::is_const_v<T>) {
     return;
+  } else if constexpr (std::is_same_v<T, c10::IValue>) {
+    if (value.isTensor()) visit(value.toTensor());
   } else if constexpr (is_variant<T>::value) {
     std::visit([&visit](auto& alternative) { visit_tensors(alternative, visit); }, value);
   } else if constexpr (is_optional_like<T>::value) {

@@ -1,15 +1,24 @@
 #include "checkpoint/divergence.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
 namespace remat {
 namespace {
 
+std::string name_of(const std::optional<c10::OperatorHandle>& op) {
+  return op ? c10::toString(op->operator_name()) : std::string("no operator");
+}
+
 std::string saved_by(const SavedRecord& record) {
-  return record.op ? " (saved by " + c10::toString(record.op->operator_name()) + ")"
-                   : std::string();
+  return record.op ? " (saved by " + name_of(record.op) + ")" : std::string();
+}
+
+/// Operators are alive for as long as a handle of theirs is used: their schemas' addresses tell them apart.
+bool same_operator(const SavedRecord& a, const SavedRecord& b) {
+  return a.op && b.op ? &a.op->schema() == &b.op->schema() : a.op.has_value() == b.op.has_value();
 }
 
 [[noreturn]] void report(const ForwardRecord& forward, const RegionPass& recomputed,
@@ -21,7 +30,8 @@ std::string saved_by(const SavedRecord& record) {
   throw CheckpointError(fmt::format(
       "{}: the recomputation did not do what the forward did. {}\nThe region's function must do the "
       "same work each time it is called: no branches on state that changes, no autocast entered outside "
-      "of it, no untracked random numbers.\n{}",
+      "of it, no untracked random numbers, no TorchScript that is not specialised yet (call it twice, "
+      "with gradients, before).\n{}",
       region_name(forward.options), difference, more));
 }
 
@@ -69,6 +79,23 @@ void check_metadata(const ForwardRecord& forward, const RegionPass& recomputed) 
   }
 }
 
+/// Tensors of one size may stand in for each other unnoticed: TorchScript saves others, or in another
+/// order, once its executor has specialised the function.
+void check_operators(const ForwardRecord& forward, const RegionPass& recomputed) {
+  const std::size_t both = std::min(forward.saved.size(), recomputed.saved().size());
+  for (std::size_t i = 0; i < both; ++i) {
+    const SavedRecord& before = forward.saved[i];
+    const SavedRecord& now = recomputed.saved()[i];
+    if (!same_operator(before, now)) {
+      report(forward, recomputed,
+             fmt::format(
+                 "Other operators have saved tensors, first at position {}: {} in the forward, {} "
+                 "in the recomputation.",
+                 i, name_of(before.op), name_of(now.op)));
+    }
+  }
+}
+
 void check_values(const ForwardRecord& forward, const RegionPass& recomputed) {
   const std::size_t both = std::min(forward.saved.size(), recomputed.saved().size());
   for (std::size_t i = 0; i < both; ++i) {
@@ -89,6 +116,7 @@ void check_same_pass(const ForwardRecord& forward, const RegionPass& recomputed,
   check_count(forward, recomputed, needed, stopped);
   if (forward.options.determinism != Determinism::kNone) {
     check_metadata(forward, recomputed);
+    check_operators(forward, recomputed);
   }
   if (forward.options.determinism == Determinism::kValues) {
     check_values(forward, recomputed);

@@ -27,7 +27,10 @@ void attach_dead_end(at::Tensor& tensor) {
 
 }  // namespace
 
-at::Tensor detached_alias(const at::Tensor& tensor) { return at::Tensor(tensor.tensor_data()); }
+at::Tensor detached_alias(const at::Tensor& tensor) {
+  InterceptorPause pause;  // the head of a sparse tensor makes empty tensors
+  return at::Tensor(tensor.tensor_data());
+}
 
 c10::StorageImpl* storage_of(const at::Tensor& tensor) {
   return tensor.defined() && tensor.unsafeGetTensorImpl()->has_storage()

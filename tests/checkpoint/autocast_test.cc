@@ -51,7 +51,8 @@ TEST(Autocast, AWeightSharedBySiblingRegions) {
           const CpuAutocast autocast;
           return checkpoint(projected, l[0], l[1]) +
                  checkpoint(projected, checkpoint(projected, l[2], l[1]), l[1]);
-        });
+        },
+        3);
   }
 }
 

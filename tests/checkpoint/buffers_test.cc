@@ -4,6 +4,7 @@
 
 #include <remat/checkpoint.h>
 
+#include "tests/testing/recomputations.h"
 #include "tests/testing/trace.h"
 
 namespace remat {
@@ -12,6 +13,7 @@ namespace {
 using testing::bit_identical;
 using testing::expect_same;
 using testing::leaf;
+using testing::Recomputations;
 using testing::Trace;
 using testing::values;
 
@@ -51,11 +53,14 @@ struct InARegion {
   }
 };
 
-/// Expects `train(module, call)` to leave the same behind whichever way `call` calls the module.
+/// Expects `train(module, call)` to leave the same behind whichever way `call` calls the module, and the
+/// regions to be recomputed so many times.
 template <class MakeModule, class Train>
-void expect_same_training(const MakeModule& make, const Train& train) {
-  expect_same(trace_of(make, [&](auto& module) { train(module, Plainly()); }),
-              trace_of(make, [&](auto& module) { train(module, InARegion()); }));
+void expect_same_training(const MakeModule& make, const Train& train, int recomputed) {
+  const Trace plain = trace_of(make, [&](auto& module) { train(module, Plainly()); });
+  const Recomputations recomputations;
+  expect_same(plain, trace_of(make, [&](auto& module) { train(module, InARegion()); }));
+  EXPECT_EQ(recomputations.count(), recomputed);
 }
 
 // Breaks if: a recomputation updates the statistics (num_batches_tracked 2).
@@ -67,30 +72,55 @@ TEST(Buffers, BatchNormStatisticsAreUpdatedOnce) {
 }
 
 TEST(Buffers, BatchNormOverSeveralSteps) {
-  expect_same_training(make_batch_norm, [](auto& norm, const auto& call) {
-    for (const at::Tensor& batch : kBatches) {
-      call(norm, batch).sin().sum().backward();
-    }
-  });
+  expect_same_training(
+      make_batch_norm,
+      [](auto& norm, const auto& call) {
+        for (const at::Tensor& batch : kBatches) {
+          call(norm, batch).sin().sum().backward();
+        }
+      },
+      3);
 }
 
 // Breaks if: a recomputation sees later statistics, or its version check takes them for a change.
 TEST(Buffers, BatchNormUnderGradientAccumulationWithBackwardsLast) {
-  expect_same_training(make_batch_norm, [](auto& norm, const auto& call) {
-    std::vector<at::Tensor> outputs;
-    for (const at::Tensor& batch : kBatches) {
-      outputs.push_back(call(norm, batch));
-    }
-    for (const at::Tensor& y : outputs) {
-      y.sin().sum().backward();
-    }
-  });
+  expect_same_training(
+      make_batch_norm,
+      [](auto& norm, const auto& call) {
+        std::vector<at::Tensor> outputs;
+        for (const at::Tensor& batch : kBatches) {
+          outputs.push_back(call(norm, batch));
+        }
+        for (const at::Tensor& y : outputs) {
+          y.sin().sum().backward();
+        }
+      },
+      3);
 }
 
 TEST(Buffers, BatchNormSharedByTwoRegions) {
-  expect_same_training(make_batch_norm, [](auto& norm, const auto& call) {
-    call(norm, call(norm, kBatches[0]).sin()).sin().sum().backward();
-  });
+  expect_same_training(
+      make_batch_norm,
+      [](auto& norm, const auto& call) {
+        call(norm, call(norm, kBatches[0]).sin()).sin().sum().backward();
+      },
+      2);
+}
+
+// Every micro-batch goes through the one module twice; the backward passes come last.
+TEST(Buffers, BatchNormSharedByTwoRegionsUnderGradientAccumulation) {
+  expect_same_training(
+      make_batch_norm,
+      [](auto& norm, const auto& call) {
+        std::vector<at::Tensor> outputs;
+        for (const at::Tensor& batch : kBatches) {
+          outputs.push_back(call(norm, call(norm, batch).sin()));
+        }
+        for (const at::Tensor& y : outputs) {
+          y.sin().sum().backward();
+        }
+      },
+      6);
 }
 
 // The cumulative average reads num_batches_tracked as a number.
@@ -98,19 +128,25 @@ TEST(Buffers, BatchNormWithACumulativeAverage) {
   const auto make = [] {
     return torch::nn::BatchNorm1d(torch::nn::BatchNormOptions(3).momentum(c10::nullopt));
   };
-  expect_same_training(make, [](auto& norm, const auto& call) {
-    for (const at::Tensor& batch : kBatches) {
-      call(norm, batch).sin().sum().backward();
-    }
-  });
+  expect_same_training(
+      make,
+      [](auto& norm, const auto& call) {
+        for (const at::Tensor& batch : kBatches) {
+          call(norm, batch).sin().sum().backward();
+        }
+      },
+      3);
 }
 
 TEST(Buffers, BatchNormInEvaluation) {
-  expect_same_training(make_batch_norm, [](auto& norm, const auto& call) {
-    norm->forward(kBatches[1]);
-    norm->eval();
-    call(norm, kBatches[0]).sin().sum().backward();
-  });
+  expect_same_training(
+      make_batch_norm,
+      [](auto& norm, const auto& call) {
+        norm->forward(kBatches[1]);
+        norm->eval();
+        call(norm, kBatches[0]).sin().sum().backward();
+      },
+      1);
 }
 
 TEST(Buffers, BatchNormSwitchedToEvaluationBeforeBackwardIsAnErrorOrRight) {
@@ -129,16 +165,19 @@ TEST(Buffers, BatchNormSwitchedToEvaluationBeforeBackwardIsAnErrorOrRight) {
 }
 
 TEST(Buffers, BatchNormInNestedRegions) {
-  expect_same_training(make_batch_norm, [](auto& norm, const auto& call) {
-    const auto inner = [&](const at::Tensor& x) { return call(norm, x).sin(); };
-    at::Tensor y;
-    if (std::is_same_v<std::decay_t<decltype(call)>, InARegion>) {
-      y = checkpoint([&](const at::Tensor& x) { return inner(inner(x)).sin(); }, kBatches[0]);
-    } else {
-      y = inner(inner(kBatches[0])).sin();
-    }
-    y.sum().backward();
-  });
+  expect_same_training(
+      make_batch_norm,
+      [](auto& norm, const auto& call) {
+        const auto inner = [&](const at::Tensor& x) { return call(norm, x).sin(); };
+        at::Tensor y;
+        if (std::is_same_v<std::decay_t<decltype(call)>, InARegion>) {
+          y = checkpoint([&](const at::Tensor& x) { return inner(inner(x)).sin(); }, kBatches[0]);
+        } else {
+          y = inner(inner(kBatches[0])).sin();
+        }
+        y.sum().backward();
+      },
+      3);
 }
 
 TEST(Buffers, BatchNormInTwoPassesOverARetainedGraph) {
@@ -191,7 +230,8 @@ TEST_P(MovingAverages, AreUpdatedOnceAndReadAsInForward) {
                          for (const at::Tensor& y : outputs) {
                            y.sum().backward();
                          }
-                       });
+                       },
+                       3);
 }
 
 TEST_P(MovingAverages, StayOutOfTheWayOfValueChecks) {
@@ -234,7 +274,8 @@ TEST(Buffers, PowerIterationsOfSpectralNorm) {
                          const at::Tensor second = call(module, kBatches[1]);
                          first.sum().backward();
                          second.sum().backward();
-                       });
+                       },
+                       2);
 }
 
 // Breaks if: only what the forward wrote is protected from the recomputation.

@@ -6,6 +6,7 @@
 
 #include <remat/checkpoint.h>
 
+#include "tests/testing/recomputations.h"
 #include "tests/testing/trace.h"
 
 namespace remat {
@@ -15,6 +16,7 @@ using testing::bit_identical;
 using testing::expect_same_call;
 using testing::leaf;
 using testing::Leaves;
+using testing::Recomputations;
 using testing::values;
 
 at::Tensor twice_sine(const at::Tensor& x) { return x.sin().sin(); }
@@ -23,21 +25,30 @@ at::Tensor gradient(const at::Tensor& y, const at::Tensor& x, bool retain_graph 
   return torch::autograd::grad({y.sum()}, {x}, {}, retain_graph)[0];
 }
 
+/// The gradient of the result of one region, which must take one recomputation.
+at::Tensor region_gradient(const at::Tensor& y, const at::Tensor& x, bool retain_graph = false) {
+  const Recomputations recomputations;
+  const at::Tensor found = gradient(y, x, retain_graph);
+  EXPECT_EQ(recomputations.count(), 1);
+  return found;
+}
+
 at::Tensor plain_gradient(const at::Tensor& x) { return gradient(twice_sine(x), x); }
 
 TEST(Callables, FunctionsAndFunctionPointers) {
   const at::Tensor x = leaf({3});
   at::Tensor (*pointer)(const at::Tensor&) = twice_sine;
-  EXPECT_TRUE(bit_identical(gradient(checkpoint(twice_sine, x), x), plain_gradient(x)));
-  EXPECT_TRUE(bit_identical(gradient(checkpoint(&twice_sine, x), x), plain_gradient(x)));
-  EXPECT_TRUE(bit_identical(gradient(checkpoint(pointer, x), x), plain_gradient(x)));
+  EXPECT_TRUE(bit_identical(region_gradient(checkpoint(twice_sine, x), x), plain_gradient(x)));
+  EXPECT_TRUE(bit_identical(region_gradient(checkpoint(&twice_sine, x), x), plain_gradient(x)));
+  EXPECT_TRUE(bit_identical(region_gradient(checkpoint(pointer, x), x), plain_gradient(x)));
 }
 
 TEST(Callables, StdFunctionAndStdRef) {
   const at::Tensor x = leaf({3});
   const std::function<at::Tensor(const at::Tensor&)> function = twice_sine;
-  EXPECT_TRUE(bit_identical(gradient(checkpoint(function, x), x), plain_gradient(x)));
-  EXPECT_TRUE(bit_identical(gradient(checkpoint(std::ref(function), x), x), plain_gradient(x)));
+  EXPECT_TRUE(bit_identical(region_gradient(checkpoint(function, x), x), plain_gradient(x)));
+  EXPECT_TRUE(
+      bit_identical(region_gradient(checkpoint(std::ref(function), x), x), plain_gradient(x)));
 }
 
 // Breaks if: the callable is kept after the first call changed it.
@@ -48,9 +59,9 @@ TEST(Callables, MutableLambdasStartAgainFromTheStateOfTheCall) {
     return (t * n).sin().sin();
   };
   const at::Tensor first = checkpoint(fn, x), second = checkpoint(fn, x);
-  EXPECT_TRUE(bit_identical(gradient(second, x), gradient((x * 3).sin().sin(), x)));
-  EXPECT_TRUE(bit_identical(gradient(first, x, true), gradient((x * 2).sin().sin(), x)));
-  EXPECT_TRUE(bit_identical(gradient(first, x), gradient((x * 2).sin().sin(), x)))
+  EXPECT_TRUE(bit_identical(region_gradient(second, x), gradient((x * 3).sin().sin(), x)));
+  EXPECT_TRUE(bit_identical(region_gradient(first, x, true), gradient((x * 2).sin().sin(), x)));
+  EXPECT_TRUE(bit_identical(region_gradient(first, x), gradient((x * 2).sin().sin(), x)))
       << "in the second recomputation";
 }
 
@@ -60,8 +71,8 @@ TEST(Callables, ThatCanOnlyBeMoved) {
     return (t * *factor).sin().sin();
   };
   const at::Tensor y = checkpoint(std::move(fn), x);
-  EXPECT_TRUE(bit_identical(gradient(y, x, true), gradient((x * 2.0).sin().sin(), x)));
-  EXPECT_TRUE(bit_identical(gradient(y, x), gradient((x * 2.0).sin().sin(), x)));
+  EXPECT_TRUE(bit_identical(region_gradient(y, x, true), gradient((x * 2.0).sin().sin(), x)));
+  EXPECT_TRUE(bit_identical(region_gradient(y, x), gradient((x * 2.0).sin().sin(), x)));
 }
 
 // Breaks if: a reference to the callable is kept instead of a copy.
@@ -73,7 +84,7 @@ TEST(Callables, AreKeptWhenTheirScopeEnds) {
     const auto fn = [factors](const at::Tensor& t) { return (t * factors[99]).sin().sin(); };
     y = checkpoint(fn, x);
   }
-  EXPECT_TRUE(bit_identical(gradient(y, x), gradient((x * 2.0).sin().sin(), x)));
+  EXPECT_TRUE(bit_identical(region_gradient(y, x), gradient((x * 2.0).sin().sin(), x)));
 }
 
 TEST(Callables, MemberFunctions) {
@@ -82,7 +93,7 @@ TEST(Callables, MemberFunctions) {
     at::Tensor apply(const at::Tensor& t) const { return (t * factor).sin().sin(); }
   } scaler{3};
   const at::Tensor x = leaf({3});
-  EXPECT_TRUE(bit_identical(gradient(checkpoint(&Scaler::apply, &scaler, x), x),
+  EXPECT_TRUE(bit_identical(region_gradient(checkpoint(&Scaler::apply, &scaler, x), x),
                             gradient((x * 3.0).sin().sin(), x)));
 }
 
@@ -94,7 +105,9 @@ void expect_module_region(Module& module, const std::vector<at::Tensor>& paramet
                           const Forward& forward) {
   const at::Tensor x = values({2, 3});
   const auto expected = torch::autograd::grad({forward(x).square().sum()}, parameters);
+  const Recomputations recomputations;
   const auto found = torch::autograd::grad({checkpoint(module, x).square().sum()}, parameters);
+  EXPECT_EQ(recomputations.count(), 1);
   ASSERT_FALSE(expected.empty());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     EXPECT_TRUE(bit_identical(expected[i], found[i])) << i;
@@ -114,8 +127,11 @@ TEST(Callables, ConstModuleHolder) {
 
 TEST(Callables, TemporaryModuleHolder) {
   const at::Tensor x = leaf({2, 3});
-  checkpoint(torch::nn::Linear(3, 4), x).sum().backward();
-  EXPECT_TRUE(x.grad().defined());
+  torch::manual_seed(3);
+  torch::nn::Linear kept(3, 4);
+  torch::manual_seed(3);
+  const at::Tensor y = checkpoint(torch::nn::Linear(3, 4), x).sin();
+  EXPECT_TRUE(bit_identical(region_gradient(y, x), gradient(kept->forward(x).sin(), x)));
 }
 
 TEST(Callables, Sequential) {
@@ -150,7 +166,7 @@ TEST(Callables, AModuleOfOnesOwnWithMoreArguments) {
   const at::Tensor x = leaf({2, 3});
   const auto [y, five] = checkpoint(module, x, 0.5);
   EXPECT_EQ(five, 5);
-  EXPECT_TRUE(bit_identical(gradient(y, x), gradient(module->forward(x, 0.5).first, x)));
+  EXPECT_TRUE(bit_identical(region_gradient(y, x), gradient(module->forward(x, 0.5).first, x)));
 }
 
 TEST(Callables, LstmWithItsTupleResult) {
@@ -158,7 +174,9 @@ TEST(Callables, LstmWithItsTupleResult) {
   const at::Tensor x = leaf({5, 2, 3});
   const auto [y, state] = checkpoint(lstm, x);
   const at::Tensor cell = std::get<1>(state);
+  const Recomputations recomputations;
   const auto found = torch::autograd::grad({y.sum() + cell.sum()}, {x})[0];
+  EXPECT_EQ(recomputations.count(), 1);
   const auto [plain_y, plain_state] = lstm->forward(x);
   const auto expected =
       torch::autograd::grad({plain_y.sum() + std::get<1>(plain_state).sum()}, {x})[0];

@@ -1,6 +1,7 @@
 // A tensor that a region reads and that changes in place between its forward and its recomputation:
 // an error that names the tensor.
 #include <map>
+#include <optional>
 
 #include <gmock/gmock.h>
 
@@ -59,6 +60,27 @@ TEST(ChangedAfterTheCall, AnArgumentInsideAMapIsAnError) {
   const at::Tensor y = checkpoint(fn, Named{{"x", x}, {"mask", mask}});
   add_one_in_place(mask);
   EXPECT_THAT(backward_error(y), HasSubstr("inplace"));
+}
+
+TEST(ChangedAfterTheCall, AnArgumentInsideAnOptionalIsAnError) {
+  const at::Tensor x = leaf({3}), mask = values({3}, 2);
+  const auto fn = [](const at::Tensor& t, const std::optional<at::Tensor>& by) {
+    return (t * by.value()).sin();
+  };
+  const at::Tensor y = checkpoint(fn, x, std::optional<at::Tensor>(mask));
+  add_one_in_place(mask);
+  EXPECT_THAT(backward_error(y), AllOf(HasSubstr("input 1"), HasSubstr("inplace")));
+}
+
+TEST(ChangedAfterTheCall, AnArgumentInsideATupleIsAnError) {
+  using Pair = std::tuple<at::Tensor, std::pair<int, at::Tensor>>;
+  const at::Tensor x = leaf({3}), mask = values({3}, 2);
+  const auto fn = [](const Pair& pair) {
+    return (std::get<0>(pair) * std::get<1>(pair).second).sin();
+  };
+  const at::Tensor y = checkpoint(fn, Pair{x, {1, mask}});
+  add_one_in_place(mask);
+  EXPECT_THAT(backward_error(y), AllOf(HasSubstr("input 1"), HasSubstr("inplace")));
 }
 
 TEST(ChangedAfterTheCall, AnArgumentInsideAStructIsAnError) {
@@ -146,6 +168,22 @@ TEST(ChangedAfterTheCall, AnArgumentThatOuterHooksCopiedIsRight) {
   } catch (const CheckpointError&) {
     SUCCEED() << "an error is right too";
   }
+}
+
+// Breaks if: the function is called with what it must not see.
+TEST(ChangedAfterTheCall, TheErrorComesBeforeTheFunctionIsCalled) {
+  testing::Calls calls;
+  const at::Tensor x = leaf({3}), mask = values({3}, 2), captured = values({3}, 3);
+  const auto fn = [&calls, captured](const at::Tensor& t, const at::Tensor& by) {
+    calls.count();
+    return (t * by).sin() * captured;
+  };
+  const at::Tensor first = checkpoint(fn, x, mask), second = checkpoint(fn, x, mask.clone());
+  add_one_in_place(mask);
+  EXPECT_THAT(backward_error(first), HasSubstr("inplace"));
+  add_one_in_place(captured);
+  EXPECT_THAT(backward_error(second), HasSubstr("inplace"));
+  EXPECT_EQ(calls.recomputed, 0);
 }
 
 TEST(ChangedAfterTheCall, TheErrorIsTheSameInEveryPass) {

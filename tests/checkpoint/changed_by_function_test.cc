@@ -37,7 +37,7 @@ TEST(ChangedByTheFunction, AnArgumentWithoutGradient) {
     x.mul_(3);
     return (x * w).sin();
   };
-  expect_right_or_error(
+  testing::expect_same_call(
       {values({4}), leaf({4}, 2)}, [&](const Leaves& l) { return fn(l[0], l[1]); },
       [&](const Leaves& l) { return checkpoint(fn, l[0], l[1]); });
 }
@@ -48,11 +48,12 @@ TEST(ChangedByTheFunction, AnArgumentWithHistory) {
     x.relu_();
     return (x * w).sin();
   };
-  expect_right_or_error(
+  testing::expect_same_call(
       {leaf({4}), leaf({4}, 2)}, [&](const Leaves& l) { return fn(l[0].cos(), l[1]); },
       [&](const Leaves& l) { return checkpoint(fn, l[0].cos(), l[1]); });
 }
 
+// The recomputation would have to start from a tensor that does not require a gradient yet: it is an error.
 TEST(ChangedByTheFunction, AnArgumentThatThenStartsToRequireGrad) {
   const auto fn = [](at::Tensor x, const at::Tensor& w) {
     const at::Tensor before = x.sin();
@@ -69,7 +70,7 @@ TEST(ChangedByTheFunction, AnArgumentThatIsReturned) {
     x.mul_(w);
     return x;
   };
-  expect_right_or_error(
+  testing::expect_same_call(
       {leaf({4}), leaf({4}, 2)}, [&](const Leaves& l) { return fn(l[0].sin(), l[1]).sin(); },
       [&](const Leaves& l) { return checkpoint(fn, l[0].sin(), l[1]).sin(); });
 }
@@ -79,7 +80,7 @@ TEST(ChangedByTheFunction, APartOfAnArgument) {
     x.narrow(0, 1, 2).mul_(2);
     return (x * w).sin();
   };
-  expect_right_or_error(
+  testing::expect_same_call(
       {values({4}), leaf({4}, 2)}, [&](const Leaves& l) { return fn(l[0], l[1]); },
       [&](const Leaves& l) { return checkpoint(fn, l[0], l[1]); });
 }
@@ -90,7 +91,7 @@ TEST(ChangedByTheFunction, AnArgumentThroughItsAlias) {
     x.mul_(2);
     return (alias * w).sin() + before;
   };
-  expect_right_or_error(
+  testing::expect_same_call(
       {values({4}), leaf({4}, 2)}, [&](const Leaves& l) { return fn(l[0], l[0].view({4}), l[1]); },
       [&](const Leaves& l) { return checkpoint(fn, l[0], l[0].view({4}), l[1]); });
 }

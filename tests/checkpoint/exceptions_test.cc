@@ -2,19 +2,26 @@
 #include <stdexcept>
 #include <string>
 
+#include <gmock/gmock.h>
+
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <remat/checkpoint.h>
 #include <remat/memory.h>
 
+#include "tests/testing/torch_versions.h"
 #include "tests/testing/trace.h"
 
 namespace remat {
 namespace {
 
+using ::testing::AllOf;
 using testing::bit_identical;
+using testing::CpuAutocast;
 using testing::expect_same_call;
+using ::testing::HasSubstr;
 using testing::leaf;
 using testing::Leaves;
 
@@ -150,6 +157,118 @@ TEST(Exceptions, InRecomputationOfANestedRegion) {
   const auto outer = [&](const at::Tensor& x) { return checkpoint(failing_again(fails), x).sin(); };
   const at::Tensor y = checkpoint(outer, leaf({30}));
   EXPECT_THROW(y.sum().backward(), MyError);
+  expect_working_regions();
+}
+
+/// What operators run under on this thread, beside their arguments.
+struct Surroundings {
+  bool autocast = CpuAutocast::enabled();
+  at::ScalarType dtype = CpuAutocast::dtype();
+  bool cast_cache = at::autocast::is_autocast_cache_enabled();
+  bool grad_mode = c10::GradMode::is_enabled();
+  bool recomputing = is_recomputing();
+  int threads = at::get_num_threads();
+
+  auto all() const {
+    return std::make_tuple(autocast, dtype, cast_cache, grad_mode, recomputing, threads);
+  }
+};
+
+// The recomputation runs under the forward's settings, which differ from backward's in everything, and
+// throws inside scopes of its own.
+// Breaks if: one of them is put back only when the function returns.
+TEST(Exceptions, InRecomputationRestoreAutocastGradModeAndThreads) {
+  const Surroundings at_start;
+  Surroundings inside;
+  const auto fn = [&inside](const at::Tensor& x) {
+    const at::Tensor y = torch::dropout(x.sin(), 0.5, true);
+    if (is_recomputing()) {
+      inside = Surroundings();
+      const CpuAutocast autocast;
+      const at::NoGradGuard no_grad;
+      throw MyError(11);
+    }
+    return y.sin();
+  };
+  at::set_num_threads(at_start.threads + 1);
+  const at::Tensor loss = checkpoint(fn, leaf({300})).sum();
+  at::set_num_threads(at_start.threads);
+  {
+    const CpuAutocast autocast;
+    const at::NoGradGuard no_grad;
+    const Surroundings before;
+    try {
+      loss.backward();
+      ADD_FAILURE() << "the exception is lost";
+    } catch (const MyError& error) {
+      EXPECT_EQ(error.code, 11);
+    }
+    EXPECT_EQ(Surroundings().all(), before.all());
+    EXPECT_NE(inside.autocast, before.autocast);
+    EXPECT_NE(inside.cast_cache, before.cast_cache);
+    EXPECT_NE(inside.grad_mode, before.grad_mode);
+    EXPECT_NE(inside.threads, before.threads);
+  }
+  EXPECT_EQ(Surroundings().all(), at_start.all());
+  expect_working_regions();
+}
+
+// ---- anomaly mode ------------------------------------------------------------------------------------
+
+// Breaks if: the exception reaches the engine other than from the node that asked.
+TEST(Exceptions, InRecomputationUnderAnomalyModeNameTheNodeAndKeepTheirType) {
+  const bool fails = true;
+  {
+    const testing::Warnings warnings;
+    const torch::autograd::DetectAnomalyGuard anomaly;
+    const at::Tensor y = checkpoint(failing_again(fails), leaf({300}));
+    EXPECT_THROW(y.sum().backward(), MyError);
+    EXPECT_THAT(warnings.text(), HasSubstr("Error detected in SinBackward0"));
+  }
+  EXPECT_FALSE(torch::autograd::AnomalyMode::is_enabled());
+  expect_working_regions();
+}
+
+TEST(Exceptions, OfADivergenceUnderAnomalyModeNameTheRegion) {
+  const auto fewer_again = [](const at::Tensor& x) {
+    return is_recomputing() ? x.sin() : x.sin().sin().sin();
+  };
+  CheckpointOptions options;
+  options.name = "block7";
+  {
+    const testing::Warnings warnings;
+    const torch::autograd::DetectAnomalyGuard anomaly;
+    const at::Tensor y = checkpoint(options, fewer_again, leaf({3}));
+    try {
+      y.sum().backward();
+      ADD_FAILURE() << "no error";
+    } catch (const CheckpointError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("block7"));
+    }
+  }
+  expect_working_regions();
+}
+
+// A gradient that is not a number: the node's name, as in plain.
+TEST(Exceptions, OfAnomalyModeItselfAreThePlainOnes) {
+  const auto fn = [](const at::Tensor& x) { return ((x * 0).sqrt() * 0).sin(); };
+  std::string plain, checkpointed;
+  const auto error_of = [](const at::Tensor& y) -> std::string {
+    try {
+      y.sum().backward();
+    } catch (const std::exception& error) {
+      return std::string(error.what()).substr(0, 60);  // before any backtrace
+    }
+    return "none";
+  };
+  {
+    const testing::Warnings warnings;
+    const torch::autograd::DetectAnomalyGuard anomaly;
+    plain = error_of(fn(leaf({3})));
+    checkpointed = error_of(checkpoint(fn, leaf({3})));
+  }
+  EXPECT_THAT(plain, AllOf(HasSubstr("SqrtBackward0"), HasSubstr("nan")));
+  EXPECT_EQ(plain, checkpointed);
   expect_working_regions();
 }
 

@@ -176,6 +176,16 @@ TEST_F(Lifetime, IntermediateInputsAreKeptUntilBackward) {
   EXPECT_EQ(live(), kOneTensor) << "the gradient";
 }
 
+// Breaks if: the list itself is kept rather than a copy.
+TEST_F(Lifetime, AListOfArgumentsThatThenReceivesTheOutputMakesNoCycle) {
+  {
+    std::vector<at::Tensor> list = {x_};
+    list.push_back(
+        checkpoint([](const std::vector<at::Tensor>& l) { return eight_ops(l[0]); }, list));
+  }
+  EXPECT_EQ(live(), Bytes(0));
+}
+
 // ---- the callable ------------------------------------------------------------------------------------
 
 TEST_F(Lifetime, TheCallableLivesUntilBackward) {

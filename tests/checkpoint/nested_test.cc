@@ -53,7 +53,8 @@ TEST_P(Nested, ThreeDeepGivesThePlainGradients) {
         const at::Tensor &x = l[0], &w = l[1];
         return ((((x * w).tanh() * w).cos() * w).sin().sin().sin()).cos();
       },
-      [&](const Leaves& l) { return three_deep(with_early_stop(GetParam()), calls, l[0], l[1]); });
+      [&](const Leaves& l) { return three_deep(with_early_stop(GetParam()), calls, l[0], l[1]); },
+      3);
 }
 
 // Backward needs something of the outermost region first: it runs once more, and with it, as forward,
@@ -121,7 +122,7 @@ TEST_P(Nested, SiblingsInsideARegion) {
   };
   expect_same_call(
       {leaf({4}, 1), leaf({4}, 2)}, [&](const Leaves& l) { return plain(l[0], l[1]); },
-      [&](const Leaves& l) { return checkpoint(options, regions, l[0], l[1]); });
+      [&](const Leaves& l) { return checkpoint(options, regions, l[0], l[1]); }, 3);
 }
 
 TEST_P(Nested, WithDropoutAtEveryDepth) {
@@ -136,7 +137,7 @@ TEST_P(Nested, WithDropoutAtEveryDepth) {
   };
   expect_same_call(
       {leaf({200})}, [&](const Leaves& l) { return plain(l[0]); },
-      [&](const Leaves& l) { return checkpoint(options, regions, l[0]); });
+      [&](const Leaves& l) { return checkpoint(options, regions, l[0]); }, 3);
 }
 
 TEST_P(Nested, TwoPassesOverARetainedGraph) {

@@ -32,7 +32,7 @@ TEST(RandomNumbers, RecomputationDrawsWhatForwardDrew) {
 TEST(RandomNumbers, EachRegionHasItsOwn) {
   expect_same_call(
       {leaf({300})}, [](const Leaves& l) { return dropped(l[0]) * dropped(l[0]); },
-      [](const Leaves& l) { return checkpoint(dropped, l[0]) * checkpoint(dropped, l[0]); });
+      [](const Leaves& l) { return checkpoint(dropped, l[0]) * checkpoint(dropped, l[0]); }, 2);
 }
 
 // Breaks if: the stream is left where the recomputation stopped drawing.

@@ -7,13 +7,17 @@
 #include <remat/checkpoint.h>
 #include <remat/saved_tensor_hooks.h>
 
+#include "tests/testing/recomputations.h"
 #include "tests/testing/trace.h"
 
 namespace remat {
 namespace {
 
 using testing::bit_identical;
+using testing::expect_same;
 using testing::leaf;
+using testing::Trace;
+using testing::values;
 
 at::Tensor many_ops(const at::Tensor& x, const at::Tensor& w) {
   return (x * w).sin().matmul(w.sin()).tanh().cos();
@@ -82,6 +86,102 @@ TEST(Threads, BackwardMayRunOnTwoThreadsAtOnce) {
       EXPECT_TRUE(bit_identical(gradients[0], expected[0]));
       EXPECT_TRUE(bit_identical(gradients[1], expected[1]));
     }
+  }
+}
+
+// ---- data parallelism ----------------------------------------------------------------------------------
+
+/// A replica of a model: layers that are called as regions or plainly. Copies share the parameters.
+struct ReplicaImpl : torch::nn::Cloneable<ReplicaImpl> {
+  ReplicaImpl() { reset(); }
+  void reset() override {
+    first = register_module("first", torch::nn::Linear(6, 6));
+    second = register_module("second", torch::nn::Linear(6, 6));
+  }
+  at::Tensor forward(const at::Tensor& x) {
+    const auto block = [this](const at::Tensor& t) { return second(first(t).tanh()).sin(); };
+    return checkpointed ? checkpoint(block, checkpoint(block, x)) : block(block(x));
+  }
+  torch::nn::Linear first = nullptr, second = nullptr;
+  bool checkpointed = false;
+};
+TORCH_MODULE(Replica);
+
+Replica make_replica(bool checkpointed) {
+  torch::manual_seed(3);
+  Replica model;
+  model->checkpointed = checkpointed;
+  return model;
+}
+
+Trace gradients_by_name(const Replica& model) {
+  Trace trace;
+  for (const auto& parameter : model->named_parameters()) {
+    trace.emplace_back("gradient of " + parameter.key(), parameter.value().grad());
+  }
+  return trace;
+}
+
+// Each thread its part of the batch, forward and backward, into the same leaves. Two threads: the sum of two
+// is the same in either order.
+// Breaks if: a region locks or changes what the threads share.
+TEST(Threads, AccumulateIntoTheSameLeavesAtOnce) {
+  const auto train = [](bool checkpointed) {
+    const Replica model = make_replica(checkpointed);
+    std::vector<std::thread> threads;
+    for (const std::uint64_t part : {1, 2}) {
+      threads.emplace_back([part, replica = model]() mutable {
+        const at::Tensor loss = replica(values({5, 6}, part)).square().sum();
+        const testing::Recomputations recomputations;
+        loss.backward();
+        EXPECT_EQ(recomputations.count(), replica->checkpointed ? 2 : 0);
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    return gradients_by_name(model);
+  };
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    expect_same(train(false), train(true));
+  }
+}
+
+/// A module of its own whose parameters are results of `model`'s, as torch::nn::parallel::replicate makes it.
+Replica replicate(const Replica& model) {
+  Replica replica(std::dynamic_pointer_cast<ReplicaImpl>(model->clone()));
+  const auto share = [](torch::nn::Linear& to, const torch::nn::Linear& from) {
+    to->weight = from->weight.view_as(from->weight);
+    to->bias = from->bias.view_as(from->bias);
+  };
+  share(replica->first, model->first);
+  share(replica->second, model->second);
+  return replica;
+}
+
+// As torch::nn::parallel::data_parallel does: the forwards of all replicas at once, then one backward.
+TEST(Threads, ReplicasAtOnceThenOneBackward) {
+  const auto train = [](bool checkpointed) {
+    const Replica model = make_replica(checkpointed);
+    std::vector<Replica> replicas;
+    for (int part = 0; part < 4; ++part) {
+      replicas.push_back(replicate(model));
+    }
+    std::vector<at::Tensor> outputs(replicas.size());
+    std::vector<std::thread> threads;
+    for (std::size_t part = 0; part < replicas.size(); ++part) {
+      threads.emplace_back([&, part] { outputs[part] = replicas[part](values({5, 6}, part)); });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    const testing::Recomputations recomputations;
+    at::cat(outputs).square().sum().backward();
+    EXPECT_EQ(recomputations.count(), checkpointed ? 8 : 0);
+    return gradients_by_name(model);
+  };
+  for (int repeat = 0; repeat < 10; ++repeat) {
+    expect_same(train(false), train(true));
   }
 }
 

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include <ATen/autocast_mode.h>
 #include <c10/core/Allocator.h>
+#include <c10/util/Exception.h>
 #include <torch/version.h>
 
 #define REMAT_TESTING_TORCH_AT_LEAST(major, minor) \
@@ -65,6 +67,29 @@ class ForeignMemoryReporter : public c10::MemoryReportingInfoBase {
 #endif
   void reportMemoryUsage(void*, std::int64_t, Total, Total, c10::Device) override {}
   bool memoryProfilingEnabled() const override { return true; }
+};
+
+/// Collects LibTorch's warnings of this thread while it lives.
+class Warnings : private c10::WarningHandler {
+ public:
+  Warnings() : guard_(this) {}
+
+  /// All of them, a line each.
+  const std::string& text() const { return text_; }
+
+ private:
+#if REMAT_TESTING_TORCH_AT_LEAST(2, 0)
+  using Guard = c10::WarningUtils::WarningHandlerGuard;
+  void process(const c10::Warning& warning) override { text_ += warning.msg() + "\n"; }
+#else
+  using Guard = c10::Warning::WarningHandlerGuard;
+  void process(const c10::SourceLocation&, const std::string& message, bool) override {
+    text_ += message + "\n";
+  }
+#endif
+
+  std::string text_;
+  Guard guard_;
 };
 
 }  // namespace remat::testing

@@ -9,6 +9,8 @@
 #include <remat/checkpoint.h>
 #include <remat/memory.h>
 
+#include "tests/testing/recomputations.h"
+
 namespace remat::testing {
 namespace {
 
@@ -110,9 +112,12 @@ Trace trace_call(const Leaves& leaves, const Call& call) {
   return trace;
 }
 
-void expect_same_call(const Leaves& leaves, const Call& plain, const Call& checkpointed) {
+void expect_same_call(const Leaves& leaves, const Call& plain, const Call& checkpointed,
+                      int recomputations) {
   const Trace expected = trace_call(leaves, plain);
+  const Recomputations recomputed;
   expect_same(expected, trace_call(leaves, checkpointed));
+  EXPECT_EQ(recomputed.count(), recomputations) << "recomputations";
 }
 
 Step train_step(const MakeModel& make, const RunLayers& run) {

@@ -64,8 +64,10 @@ at::Tensor leaf(at::IntArrayRef sizes, std::uint64_t seed = 1);
 /// gradients of the copies, the copies and the random numbers drawn after forward and after backward.
 Trace trace_call(const Leaves& leaves, const Call& call);
 
-/// Expects `checkpointed` to do what `plain` does, from the same state.
-void expect_same_call(const Leaves& leaves, const Call& plain, const Call& checkpointed);
+/// Expects `checkpointed` to do what `plain` does, from the same state, and to recompute `recomputations`
+/// times in doing so.
+void expect_same_call(const Leaves& leaves, const Call& plain, const Call& checkpointed,
+                      int recomputations = 1);
 
 // ---- a step of a model -----------------------------------------------------------------------------
 
