@@ -123,7 +123,7 @@ RecomputedTensors& Frame::tensors_of(torch_bridge::PassId pass) {
   if (is_new) {
     torch_bridge::keep_until_pass_ends(std::make_shared<PassEnd>(weak_from_this(), pass));
     entry->second = std::exchange(prefetched_, RecomputedTensors());
-    entry->second.serve_several_passes(torch_bridge::current_pass_is_group());
+    entry->second.keep_what_is_taken(torch_bridge::nodes_may_ask_again());
   }
   return entry->second;
 }

@@ -27,21 +27,17 @@ void RecomputedTensors::put(std::size_t index, at::Tensor alias) {
 
 at::Tensor RecomputedTensors::take(std::size_t index, const std::string& region) {
   Slot& slot = this->slot(index);
-  at::Tensor tensor = slot.tensor.defined() ? slot.tensor : slot.taken.lock();
-  if (!serves_several_passes_) {
+  at::Tensor tensor = slot.tensor;
+  if (!keeps_what_is_taken_) {
     slot.tensor.reset();
   }
-  if (!tensor.defined()) {
-    return tensor;
-  }
-  if (torch_bridge::version_of(tensor) != slot.version) {
+  if (tensor.defined() && torch_bridge::version_of(tensor) != slot.version) {
     throw CheckpointError(fmt::format(
         "{}: one of the variables needed for gradient computation has been modified by an inplace "
         "operation: {}, saved by the region at version {}, is at version {} now. Replace the in-place "
         "operation by one that makes a new tensor.",
         region, describe(tensor), slot.version, torch_bridge::version_of(tensor)));
   }
-  slot.taken = torch_bridge::WeakTensor(tensor);
   return tensor;
 }
 

@@ -26,8 +26,7 @@ class RecomputedTensors {
  public:
   void put(std::size_t index, at::Tensor alias);
 
-  /// Hands the tensor out and lets go of it; undefined if it is not here (any more) and the receiver
-  /// of an earlier take() let go of it too.
+  /// Hands the tensor out and lets go of it; undefined if it is not here (any more).
   /// Errors: CheckpointError if it was changed in place after it was saved.
   at::Tensor take(std::size_t index, const std::string& region);
 
@@ -36,18 +35,17 @@ class RecomputedTensors {
   bool empty() const { return slots_.empty(); }
 
   /// Whether take() leaves the tensor here, until drop().
-  void serve_several_passes(bool yes) { serves_several_passes_ = yes; }
+  void keep_what_is_taken(bool yes) { keeps_what_is_taken_ = yes; }
 
  private:
   struct Slot {
     at::Tensor tensor;
-    torch_bridge::WeakTensor taken;
     std::int64_t version = 0;
   };
   Slot& slot(std::size_t index);
 
   std::vector<Slot> slots_;
-  bool serves_several_passes_ = false;
+  bool keeps_what_is_taken_ = false;
 };
 
 /// The pass itself. Outside tensors are read and written as private copies that start from what they

@@ -171,7 +171,8 @@ TEST(RandomNumbers, OfAnOperatorOfAnotherLibrary) {
       [&](const Leaves& l) {
         return checkpoint([&](const at::Tensor& x) { return checkpoint(fn, checkpoint(fn, x)); },
                           l[0]);
-      });
+      },
+      3);
 }
 
 TEST(RandomNumbers, OfTwoGeneratorsInTurn) {
