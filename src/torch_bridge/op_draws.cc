@@ -37,7 +37,7 @@ OpDraws describe(const c10::OperatorHandle& op) {
   draws.device = index_of_kind(schema, c10::TypeKind::DeviceObjType);
   draws.tagged = op.hasTag(at::Tag::nondeterministic_seeded);
   draws.composite = op.hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd);
-  draws.may_draw_unseen = draws.generator < 0 && (draws.tagged || !is_of_libtorch(schema.name()));
+  draws.may_draw_unseen = draws.generator < 0 && !is_of_libtorch(schema.name());
   return draws;
 }
 

@@ -17,8 +17,9 @@ struct OpDraws {
   std::int32_t device = -1;  ///< index of the argument that says where a factory's result is made
   bool tagged = false;       ///< LibTorch says that it draws
   bool composite = false;    ///< made of other operators that are seen by themselves
-  /// It has no generator argument and may draw from a default generator in code that no operator shows:
-  /// operators that are not LibTorch's, and tagged ones.
+  /// It has no generator argument and may draw from the default generator in code that no operator shows:
+  /// every operator that is not LibTorch's. Those of LibTorch that draw on the CPU are made of ones that
+  /// have the argument.
   bool may_draw_unseen = false;
 
   bool any() const { return generator >= 0 || tagged; }

@@ -105,15 +105,25 @@ RecordDraws::Watch RecordDraws::begin_watch() {
 }
 
 void RecordDraws::end_watch(const Watch& watch, bool from_real) {
-  std::optional<CpuRngState> expected = watch.before;
-  if (from_real && draws_from_default() > watch.draws_before) {
-    expected = record_.stream_of(default_generator()).next;
-  }
-  if (!expected || *expected != state_of(default_generator())) {
-    record_.unseen_.emplace(watch.position,
-                            DrawRecord::Unseen{watch.before, draws_from_default(), unseen_ops_});
+  if (!explains(watch, from_real)) {
+    record_.unseen_.emplace(watch.position, watch.before);
     record_.stream_of(default_generator()).next.reset();
   }
+}
+
+/// Whether the draws seen during the watch are all that moved the default generator.
+bool RecordDraws::explains(const Watch& watch, bool from_real) const {
+  const CpuRngState now = state_of(default_generator());
+  if (!from_real || draws_from_default() == watch.draws_before) {
+    return now == watch.before;
+  }
+  const DrawRecord::Stream& stream = *record_.find(default_generator());
+  const bool without_gaps =
+      std::all_of(stream.jumps.begin(), stream.jumps.end(), [&](const DrawRecord::Jump& jump) {
+        return jump.draw < watch.draws_before ||
+               (jump.draw == watch.draws_before && jump.state == watch.before);
+      });
+  return without_gaps && stream.next && *stream.next == now;
 }
 
 ReplayDraws::ReplayDraws(const DrawRecord& record) : record_(record) {
@@ -169,29 +179,18 @@ at::Generator ReplayDraws::begin_draw(const at::Generator& generator) {
   return stream.stand_in;
 }
 
-const DrawRecord::Unseen* ReplayDraws::next_unseen() {
+void ReplayDraws::end_draw(const at::Generator& generator, const at::Generator& stand_in) const {
+  if (default_follows_ && generator == default_generator()) {
+    put(state_of(stand_in), generator);
+  }
+}
+
+const CpuRngState* ReplayDraws::next_unseen() {
   const auto found = record_.unseen_.find(unseen_ops_++);
   return found != record_.unseen_.end() ? &found->second : nullptr;
 }
 
-void ReplayDraws::skip(const DrawRecord::Unseen& unseen) {
-  unseen_ops_ = unseen.ops_after;
-  Stream& stream = stream_of(default_generator());
-  stream.draws = unseen.draws_after;
-  while (stream.recorded != nullptr && stream.next_jump < stream.recorded->jumps.size() &&
-         stream.recorded->jumps[stream.next_jump].draw < stream.draws) {
-    ++stream.next_jump;
-  }
-}
-
 // ---- draws ---------------------------------------------------------------------------------------
-
-namespace {
-
-/// Around an operator whose draws cannot be seen: they come from the real generators.
-class FromRealGenerators final : public DrawScope {};
-
-}  // namespace
 
 /// The way of one draw through this thread's scopes: noted by every record on it, up to where the numbers
 /// come from, which is a replay or, without one, the real generator.
@@ -225,7 +224,9 @@ DrawPath::DrawPath() {
 
 void DrawPath::draw(OpCall& call, std::size_t argument, const at::Generator& generator) {
   if (replay_ != nullptr) {
-    proceed_with(call, argument, generator, replay_->begin_draw(generator));
+    const at::Generator stand_in = replay_->begin_draw(generator);
+    proceed_with(call, argument, generator, stand_in);
+    replay_->end_draw(generator, stand_in);
   } else {
     draw_from_real(call, argument, generator);
   }
@@ -265,19 +266,20 @@ void DrawPath::proceed_with(OpCall& call, std::size_t argument, const at::Genera
 
 /// Runs an operator that may draw from the default generator without an operator that shows it.
 void DrawPath::watch(OpCall& call) {
-  const DrawRecord::Unseen* unseen = replay_ != nullptr ? replay_->next_unseen() : nullptr;
-  if (unseen == nullptr) {
-    proceed_and_note(call, /*from_real=*/replay_ == nullptr);
+  const CpuRngState* before = replay_ != nullptr ? replay_->next_unseen() : nullptr;
+  const bool inside_another = replay_ != nullptr && replay_->default_follows_;
+  if (before == nullptr || inside_another) {
+    proceed_and_note(call, /*from_real=*/replay_ == nullptr || inside_another);
     return;
   }
-  {
-    const CpuRngState outer = state_of(default_generator());
-    const auto restore = c10::make_scope_exit([&] { put(outer, default_generator()); });
-    put(unseen->before, default_generator());
-    FromRealGenerators real;
-    proceed_and_note(call, /*from_real=*/true);
-  }
-  replay_->skip(*unseen);
+  const CpuRngState outer = state_of(default_generator());
+  const auto restore = c10::make_scope_exit([&] {
+    replay_->default_follows_ = false;
+    put(outer, default_generator());
+  });
+  replay_->default_follows_ = true;
+  put(*before, default_generator());
+  proceed_and_note(call, /*from_real=*/true);
 }
 
 void DrawPath::proceed_and_note(OpCall& call, bool from_real) {

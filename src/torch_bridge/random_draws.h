@@ -40,18 +40,13 @@ class DrawRecord {
     std::vector<Jump> jumps;          // the first draw is one
     std::optional<CpuRngState> next;  // where the last draw ended, if known
   };
-  /// An operator that moved the default generator without a draw that was seen.
-  struct Unseen {
-    CpuRngState before;
-    std::size_t draws_after;  // from the default generator, noted so far
-    std::size_t ops_after;    // that may draw unseen, so far
-  };
-
   Stream& stream_of(const at::Generator& generator);
   const Stream* find(const at::Generator& generator) const;
 
   std::vector<Stream> streams_;
-  std::map<std::size_t, Unseen> unseen_;  // by position among the operators that may draw unseen
+  // Where operators began that moved the default generator otherwise than by draws that were seen; by
+  // their position among the operators that may do so.
+  std::map<std::size_t, CpuRngState> unseen_;
 };
 
 class RecordDraws;
@@ -94,6 +89,7 @@ class RecordDraws final : public DrawScope {
   };
   Watch begin_watch();
   void end_watch(const Watch& watch, bool from_real);
+  bool explains(const Watch& watch, bool from_real) const;
   std::size_t draws_from_default() const;
 
   DrawRecord& record_;
@@ -122,13 +118,15 @@ class ReplayDraws final : public DrawScope {
 
   Stream& stream_of(const at::Generator& generator);
   at::Generator begin_draw(const at::Generator& generator);
-  const DrawRecord::Unseen* next_unseen();
-  void skip(const DrawRecord::Unseen& unseen);
+  void end_draw(const at::Generator& generator, const at::Generator& stand_in) const;
+  const CpuRngState* next_unseen();
   static void undo_seeding(const Stream& stream);
 
   const DrawRecord& record_;
   std::vector<Stream> streams_;
   std::size_t unseen_ops_ = 0;
+  bool default_follows_ =
+      false;  // for an operator that draws unseen, the default generator is moved, too
 };
 
 /// Runs `call`; what it draws from CPU generators is noted or replayed as this thread's scopes say. To be

@@ -146,22 +146,32 @@ at::Tensor foreign_noise(const at::Tensor& like) {
   return noise;
 }
 
-TORCH_LIBRARY(remat_test, m) { m.def("noise(Tensor like) -> Tensor", &foreign_noise); }
+/// One that draws by itself before and after drawing by LibTorch's operators.
+at::Tensor foreign_mixture(const at::Tensor& like) {
+  const at::Tensor first = foreign_noise(like);
+  return torch::dropout(first, 0.5, true) * foreign_noise(like) + torch::rand_like(first);
+}
 
-at::Tensor call_foreign_noise(const at::Tensor& like) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("remat_test::noise", "")
-                             .typed<at::Tensor(const at::Tensor&)>();
-  return op.call(like);
+TORCH_LIBRARY(remat_test, m) {
+  m.def("noise(Tensor like) -> Tensor", &foreign_noise);
+  m.def("mixture(Tensor like) -> Tensor", &foreign_mixture);
+}
+
+at::Tensor call_foreign(const char* op, const at::Tensor& like) {
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow(op, "")
+      .typed<at::Tensor(const at::Tensor&)>()
+      .call(like);
 }
 
 // Breaks if: only operators with a generator argument are replayed.
 TEST(RandomNumbers, OfAnOperatorOfAnotherLibrary) {
   const auto fn = [](const at::Tensor& x) {
     at::Tensor y = torch::dropout(x.sin(), 0.5, true);
-    y = (y * call_foreign_noise(y)).sin();
+    y = (y * call_foreign("remat_test::noise", y)).sin();
     y = torch::dropout(y, 0.5, true).sin();
-    return (y * call_foreign_noise(y)).cos();
+    y = (y * call_foreign("remat_test::mixture", y)).sin();
+    return (torch::dropout(y, 0.5, true) * call_foreign("remat_test::noise", y)).cos();
   };
   expect_same_call(
       {leaf({64})}, [&](const Leaves& l) { return fn(l[0]); },
