@@ -153,21 +153,15 @@ TEST(ChangedAfterTheCall, AnArgumentUnderOuterHooksIsAnError) {
   EXPECT_THAT(backward_error(y), HasSubstr("inplace"));
 }
 
-TEST(ChangedAfterTheCall, AnArgumentThatOuterHooksCopiedIsRight) {
+// The copy would be right; but the function may have read the tensor as a captured one as well.
+TEST(ChangedAfterTheCall, AnArgumentThatOuterHooksCopiedIsAnErrorToo) {
   const at::Tensor x = leaf({3}), w = leaf({3}, 2);
-  const at::Tensor expected = torch::autograd::grad({(x * w).sin().sum()}, {w})[0];
-  at::Tensor y;
-  {
-    const SavedTensorHooks outer([](const at::Tensor& t) -> std::any { return t.clone(); },
-                                 [](const std::any& a) { return std::any_cast<at::Tensor>(a); });
-    y = checkpoint([](const at::Tensor& a, const at::Tensor& b) { return (a * b).sin(); }, x, w);
-  }
-  try {
-    add_one_in_place(x);
-    EXPECT_TRUE(bit_identical(torch::autograd::grad({y.sum()}, {w})[0], expected));
-  } catch (const CheckpointError&) {
-    SUCCEED() << "an error is right too";
-  }
+  const SavedTensorHooks outer([](const at::Tensor& t) -> std::any { return t.clone(); },
+                               [](const std::any& a) { return std::any_cast<at::Tensor>(a); });
+  const at::Tensor y =
+      checkpoint([](const at::Tensor& a, const at::Tensor& b) { return (a * b).sin(); }, x, w);
+  add_one_in_place(x);
+  EXPECT_THAT(backward_error(y), HasSubstr("argument 'self' of aten::mul"));
 }
 
 // Breaks if: the function is called with what it must not see.

@@ -145,12 +145,8 @@ TEST(Results, SavedByTheRegionAndWrittenInPlaceOutside) {
   const at::Tensor x = leaf({4});
   at::Tensor y = checkpoint([](const at::Tensor& t) { return t.tanh(); }, x);
   y.mul_(2);
-  try {
-    const auto found = torch::autograd::grad({y.sum()}, {x})[0];
-    EXPECT_TRUE(bit_identical(found, torch::autograd::grad({(x.tanh() * 2).sum()}, {x})[0]));
-  } catch (const std::exception&) {
-    SUCCEED() << "an error is right too";
-  }
+  const auto found = torch::autograd::grad({y.sum()}, {x})[0];
+  EXPECT_TRUE(bit_identical(found, torch::autograd::grad({(x.tanh() * 2).sum()}, {x})[0]));
 }
 
 TEST(Results, ThatRequireNoGradAmongThoseThatDo) {
