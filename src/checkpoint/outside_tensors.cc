@@ -1,5 +1,7 @@
 #include "checkpoint/outside_tensors.h"
 
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include <remat/error.h>
@@ -27,6 +29,28 @@ void Preimages::keep(const at::Tensor& tensor, c10::StorageImpl* storage) {
     bytes_.emplace(storage, Kept{torch_bridge::address_of_storage(tensor),
                                  torch_bridge::copy_of_storage(tensor)});
   }
+  note_without_grad(tensor);
+  if (tensor.is_view()) {
+    note_without_grad(at::Tensor(tensor._base()));  // gets a history with its view
+  }
+}
+
+void Preimages::note_without_grad(const at::Tensor& tensor) {
+  if (!tensor.requires_grad()) {
+    without_grad_.emplace(tensor.unsafeGetTensorImpl(), torch_bridge::WeakTensor(tensor));
+  }
+}
+
+void Preimages::finish() {
+  for (auto entry = without_grad_.begin(); entry != without_grad_.end();) {
+    const at::Tensor tensor = entry->second.lock();
+    entry =
+        tensor.defined() && tensor.requires_grad() ? std::next(entry) : without_grad_.erase(entry);
+  }
+}
+
+bool Preimages::got_history(const at::Tensor& tensor) const {
+  return without_grad_.count(tensor.unsafeGetTensorImpl()) != 0;
 }
 
 at::Tensor Preimages::find(c10::StorageImpl* storage) const {

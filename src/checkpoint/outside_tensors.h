@@ -34,18 +34,28 @@ class Preimages {
   bool empty() const { return bytes_.empty(); }
   bool contains(c10::StorageImpl* storage) const { return bytes_.count(storage) != 0; }
 
-  /// Copies the storage behind `tensor` unless that was done already.
+  /// To be called before `tensor` is written. Copies the storage behind it unless that was done already.
   void keep(const at::Tensor& tensor, c10::StorageImpl* storage);
+
+  /// The forward is over: forgets which tensors it cannot have given a history.
+  void finish();
+
+  /// Whether `tensor` requires a gradient only since the forward wrote it.
+  bool got_history(const at::Tensor& tensor) const;
 
   /// The bytes kept for `storage`, undefined if none. Not to be written.
   at::Tensor find(c10::StorageImpl* storage) const;
 
  private:
+  void note_without_grad(const at::Tensor& tensor);
+
   struct Kept {
     torch_bridge::StorageAddress address;  // held: the key stays this storage's own
     at::Tensor bytes;
   };
   ska::flat_hash_map<c10::StorageImpl*, Kept> bytes_;
+  // Tensors that required no gradient when they were first written.
+  ska::flat_hash_map<c10::TensorImpl*, torch_bridge::WeakTensor> without_grad_;
 };
 
 /// An outside tensor at its first use in the region's forward.

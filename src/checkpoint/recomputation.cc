@@ -115,7 +115,7 @@ void Recomputation::redirect_arguments(torch_bridge::OpCall& call) {
       }
       ledger().note_read(tensor, storage);
       const at::Tensor copy = private_copy(storage);
-      return copy.defined() ? torch_bridge::view_of_bytes(copy, tensor) : at::Tensor();
+      return copy.defined() ? private_view(copy, tensor) : at::Tensor();
     });
   }
 }
@@ -136,8 +136,7 @@ void Recomputation::protect_written(torch_bridge::OpCall& call) {
         return at::Tensor();
       }
       check_can_protect(call, i);
-      return torch_bridge::view_of_bytes(own(storage, torch_bridge::copy_of_storage(tensor)),
-                                         tensor);
+      return private_view(own(storage, torch_bridge::copy_of_storage(tensor)), tensor);
     });
   });
 }
@@ -152,6 +151,19 @@ at::Tensor Recomputation::private_copy(c10::StorageImpl* storage) {
   const at::Tensor before_forward = forward_.preimages.find(storage);
   return before_forward.defined() ? own(storage, torch_bridge::copy_of_storage(before_forward))
                                   : at::Tensor();
+}
+
+/// The tensor that stands for an outside one: always the same, which gets the history that the outside one
+/// got in the forward.
+at::Tensor Recomputation::private_view(const at::Tensor& copy, const at::Tensor& outside) {
+  const auto found = private_views_.find(outside.unsafeGetTensorImpl());
+  if (found != private_views_.end()) {
+    return found->second.view;
+  }
+  const bool requires_grad = outside.requires_grad() && !forward_.preimages.got_history(outside);
+  const at::Tensor view = torch_bridge::view_of_bytes(copy, outside, requires_grad);
+  private_views_.emplace(outside.unsafeGetTensorImpl(), PrivateView{outside, view});
+  return view;
 }
 
 at::Tensor Recomputation::own(c10::StorageImpl* storage, at::Tensor copy) {

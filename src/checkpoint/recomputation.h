@@ -83,6 +83,7 @@ class Recomputation final : public RegionPass, public torch_bridge::HookProvider
   void redirect_arguments(torch_bridge::OpCall& call);
   void protect_written(torch_bridge::OpCall& call);
   at::Tensor private_copy(c10::StorageImpl* storage);
+  at::Tensor private_view(const at::Tensor& copy, const at::Tensor& outside);
   at::Tensor own(c10::StorageImpl* storage, at::Tensor copy);
 
   const ForwardRecord& forward_;
@@ -90,7 +91,12 @@ class Recomputation final : public RegionPass, public torch_bridge::HookProvider
   std::size_t needed_;  // position after the last wanted one
   RecomputedTensors& into_;
   bool stopped_ = false;
+  struct PrivateView {
+    at::Tensor outside;  // held: the key stays this tensor's own
+    at::Tensor view;
+  };
   ska::flat_hash_map<c10::StorageImpl*, at::Tensor> private_copies_;
+  ska::flat_hash_map<c10::TensorImpl*, PrivateView> private_views_;
 };
 
 template <class Function>

@@ -98,6 +98,7 @@ ForwardPass::ForwardPass(const CheckpointOptions& options, torch_bridge::OpLevel
 
 void ForwardPass::finish() {
   RegionPass::finish();
+  preimages_.finish();
   if (preserves_rng_) {
     devices_rng_.keep_moved_only();
   }

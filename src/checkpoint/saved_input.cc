@@ -15,6 +15,7 @@ SavedInput::SavedInput(const at::Tensor& tensor) {
   }
   original_ = torch_bridge::WeakTensor(tensor);
   version_ = torch_bridge::version_of(tensor);
+  required_grad_ = tensor.requires_grad();
   through_hooks_ = !tensor.is_inference() && torch_bridge::hooks_are_active();
   if (through_hooks_) {
     saved_ = torch_bridge::HookedTensor(tensor);
@@ -26,7 +27,7 @@ SavedInput::SavedInput(const at::Tensor& tensor) {
 void SavedInput::forget_history_if_written(const Preimages& written_by_region) {
   auto* storage = torch_bridge::storage_of(tensor_);
   if (storage != nullptr && written_by_region.contains(storage) && tensor_.grad_fn() != nullptr) {
-    tensor_ = torch_bridge::detached_alias(tensor_).requires_grad_();
+    tensor_ = torch_bridge::detached_alias(tensor_).requires_grad_(required_grad_);
   }
 }
 

@@ -31,6 +31,7 @@ class SavedInput {
   bool through_hooks_ = false;
   torch_bridge::WeakTensor original_;
   std::int64_t version_ = 0;
+  bool required_grad_ = false;
 };
 
 }  // namespace remat

@@ -50,7 +50,8 @@ at::Tensor copy_of_storage(const at::Tensor& tensor) {
   return whole.clone();
 }
 
-at::Tensor view_of_bytes(const at::Tensor& storage_bytes, const at::Tensor& like) {
+at::Tensor view_of_bytes(const at::Tensor& storage_bytes, const at::Tensor& like,
+                         bool requires_grad) {
   at::Tensor view;
   {
     BelowEverything guard;
@@ -61,7 +62,7 @@ at::Tensor view_of_bytes(const at::Tensor& storage_bytes, const at::Tensor& like
     torch::autograd::impl::set_version_counter(
         view, torch::autograd::impl::version_counter(storage_bytes));
   }
-  if (like.requires_grad()) {
+  if (requires_grad) {
     attach_dead_end(view);
   }
   return view;

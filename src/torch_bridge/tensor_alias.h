@@ -19,10 +19,11 @@ std::int64_t version_of(const at::Tensor& tensor);
 /// A copy of all bytes of the storage behind `tensor`, as a one-dimensional tensor of bytes.
 at::Tensor copy_of_storage(const at::Tensor& tensor);
 
-/// A tensor like `like` (sizes, strides, offset, dtype, conjugate and negative bits, requires_grad)
-/// whose data are `storage_bytes`, and which shares its version counter. If `like` requires grad the result counts as the result of an
-/// operator, so that it may be written in place; its gradient leads nowhere.
-at::Tensor view_of_bytes(const at::Tensor& storage_bytes, const at::Tensor& like);
+/// A tensor like `like` (sizes, strides, offset, dtype, conjugate and negative bits) whose data are
+/// `storage_bytes`, and which shares its version counter. If it `requires_grad` it counts as the result of
+/// an operator, so that it may be written in place; its gradient leads nowhere.
+at::Tensor view_of_bytes(const at::Tensor& storage_bytes, const at::Tensor& like,
+                         bool requires_grad);
 
 /// A tensor that someone else keeps alive, or no longer does.
 class WeakTensor {

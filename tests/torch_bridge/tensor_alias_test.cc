@@ -28,7 +28,7 @@ TEST(StorageOf, IsNullForTensorsWithoutStorage) {
 TEST(CopyOfStorage, CopiesWhatAViewDoesNotShow) {
   const auto whole = torch::arange(6, torch::kFloat);
   const at::Tensor copy = copy_of_storage(whole.narrow(0, 2, 1));
-  const at::Tensor view = view_of_bytes(copy, whole);
+  const at::Tensor view = view_of_bytes(copy, whole, whole.requires_grad());
   whole.zero_();
   EXPECT_TRUE(torch::equal(view, torch::arange(6, torch::kFloat)));
 }
@@ -36,7 +36,7 @@ TEST(CopyOfStorage, CopiesWhatAViewDoesNotShow) {
 TEST(ViewOfBytes, HasTheOtherTensorsGeometry) {
   const auto whole = torch::arange(12, torch::kDouble);
   const auto like = whole.view({3, 4}).t().narrow(0, 1, 2);
-  const at::Tensor view = view_of_bytes(copy_of_storage(like), like);
+  const at::Tensor view = view_of_bytes(copy_of_storage(like), like, like.requires_grad());
   EXPECT_EQ(view.strides(), like.strides());
   EXPECT_EQ(view.storage_offset(), like.storage_offset());
   EXPECT_TRUE(torch::equal(view, like));
@@ -44,14 +44,14 @@ TEST(ViewOfBytes, HasTheOtherTensorsGeometry) {
 
 TEST(ViewOfBytes, KeepsTheConjugateBit) {
   const auto like = torch::randn({3}, torch::kComplexFloat).conj();
-  const at::Tensor view = view_of_bytes(copy_of_storage(like), like);
+  const at::Tensor view = view_of_bytes(copy_of_storage(like), like, like.requires_grad());
   EXPECT_TRUE(view.is_conj());
   EXPECT_TRUE(torch::equal(view.resolve_conj(), like.resolve_conj()));
 }
 
 TEST(ViewOfBytes, MayBeWrittenInPlaceWhenTheOtherRequiresGrad) {
   const auto like = torch::ones({3}, torch::requires_grad());
-  at::Tensor view = view_of_bytes(copy_of_storage(like), like);
+  at::Tensor view = view_of_bytes(copy_of_storage(like), like, like.requires_grad());
   EXPECT_TRUE(view.requires_grad());
   EXPECT_FALSE(view.is_leaf());
   EXPECT_NO_THROW(view.mul_(2));
@@ -60,8 +60,8 @@ TEST(ViewOfBytes, MayBeWrittenInPlaceWhenTheOtherRequiresGrad) {
 TEST(ViewOfBytes, CountsVersionsWithItsBytes) {
   const auto like = torch::ones({3});
   const at::Tensor bytes = copy_of_storage(like);
-  at::Tensor one = view_of_bytes(bytes, like);
-  const at::Tensor other = view_of_bytes(bytes, like);
+  at::Tensor one = view_of_bytes(bytes, like, like.requires_grad());
+  const at::Tensor other = view_of_bytes(bytes, like, like.requires_grad());
   one.add_(1);
   EXPECT_EQ(other._version(), one._version());
 }
