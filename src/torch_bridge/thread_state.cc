@@ -71,6 +71,12 @@ AutocastState AutocastState::without_cache() const {
   return state;
 }
 
+AutocastState AutocastState::disabled() const {
+  AutocastState state = *this;
+  for (PerDevice& device : state.devices_) device.enabled = false;
+  return state;
+}
+
 bool operator==(const AutocastState& a, const AutocastState& b) {
   const auto same = [](const auto& x, const auto& y) {
     return x.type == y.type && x.enabled == y.enabled && x.dtype == y.dtype;
@@ -92,5 +98,9 @@ ThreadStateGuard::~ThreadStateGuard() {
   outer_.autocast.apply();
   set_intra_op_threads(outer_.intra_op_threads);
 }
+
+NoAutocastGuard::NoAutocastGuard() : outer_(AutocastState::current()) { outer_.disabled().apply(); }
+
+NoAutocastGuard::~NoAutocastGuard() { outer_.apply(); }
 
 }  // namespace remat::torch_bridge

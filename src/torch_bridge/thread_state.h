@@ -21,6 +21,9 @@ class AutocastState {
   /// The same state with the cache of cast weights switched off.
   AutocastState without_cache() const;
 
+  /// The same state with autocast off on every device.
+  AutocastState disabled() const;
+
   friend bool operator==(const AutocastState& a, const AutocastState& b);
 
  private:
@@ -54,6 +57,18 @@ class ThreadStateGuard {
  private:
   ThreadState outer_;
   c10::AutoGradMode grad_mode_;
+};
+
+/// While it lives, operators on this thread compute in the types that they are given, autocast or not.
+class NoAutocastGuard {
+ public:
+  NoAutocastGuard();
+  ~NoAutocastGuard();
+  NoAutocastGuard(const NoAutocastGuard&) = delete;
+  NoAutocastGuard& operator=(const NoAutocastGuard&) = delete;
+
+ private:
+  AutocastState outer_;
 };
 
 }  // namespace remat::torch_bridge

@@ -5,6 +5,7 @@
 #include <ATen/autocast_mode.h>
 #include <torch/torch.h>
 
+#include "tests/testing/torch_versions.h"
 #include "torch_bridge/rng_state.h"
 #include "torch_bridge/thread_state.h"
 
@@ -91,6 +92,18 @@ TEST(AutocastState, IsComparedByEverythingItHolds) {
   const AutocastState state = AutocastState::current();
   EXPECT_TRUE(state == AutocastState::current());
   EXPECT_FALSE(state == state.without_cache());
+}
+
+TEST(NoAutocastGuard, ComputesInTheGivenTypeAndLeavesAutocastAsItWas) {
+  const auto x = torch::ones({2, 2});
+  const remat::testing::CpuAutocast autocast;
+  const AutocastState state = AutocastState::current();
+  {
+    const NoAutocastGuard no_autocast;
+    EXPECT_EQ(x.mm(x).scalar_type(), at::kFloat);
+  }
+  EXPECT_TRUE(state == AutocastState::current());
+  EXPECT_EQ(x.mm(x).scalar_type(), at::kBFloat16);
 }
 
 }  // namespace
