@@ -7,6 +7,7 @@
 #include <remat/error.h>
 
 #include "base/check.h"
+#include "cli/choices.h"
 #include "cli/numbers.h"
 
 namespace remat::cli {
@@ -22,20 +23,33 @@ constexpr std::int64_t kMaxBatch = 1 << 16;
 constexpr std::int64_t kMaxSteps = 1'000'000'000;
 constexpr std::int64_t kMaxThreads = 1024;
 
-void add_model_flags(CLI::App& verb, models::GptConfig& model) {
+void add_model_flags(CLI::App& verb, models::DecoderConfig& model) {
   const auto add = [&verb](const char* flag, auto& value, const char* help) {
     return verb.add_option(flag, value, help)
         ->capture_default_str()
         ->type_name("N")
         ->group("Model");
   };
+  add_choice(verb, "--model", model.style, models::kDecoderStyles, "Style of the decoder")
+      ->group("Model");
   add("--layers", model.layers, "Transformer blocks")->transform(whole_number(1, kMaxLayers));
   add("--dim", model.dim, "Channels; a multiple of --heads")->transform(whole_number(1, kMaxWidth));
   add("--heads", model.heads, "Attention heads")->transform(whole_number(1, kMaxWidth));
+  add_optional(verb, "--kv-heads", model.kv_heads,
+               "Heads of keys and values; as many as --heads unless given, fewer only in llama")
+      ->transform(whole_number(1, kMaxWidth))
+      ->type_name("N")
+      ->group("Model");
   add("--seq", model.seq, "Tokens (bytes) of a sequence")->transform(whole_number(1, kMaxLength));
-  add("--dropout", model.dropout, "Probability of dropping, at least 0 and below 1")
+  add_optional(verb, "--dropout", model.dropout,
+               "Probability of dropping, at least 0 and below 1 (default 0.1, llama 0)")
       ->check(finite_number())
-      ->type_name("P");
+      ->type_name("P")
+      ->group("Model");
+  add_choice(verb, "--attention", model.attention, models::kAttentionKinds,
+             "Attention with its seq x seq weights in memory, or block by block, recomputed in "
+             "backward; the latter without dropout")
+      ->group("Model");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 #include <remat/placement.h>
 
-#include "models/gpt.h"
+#include "models/decoder_config.h"
 
 namespace remat::cli {
 
@@ -19,7 +19,7 @@ std::int64_t all_cores();
 
 struct RunOptions {
   std::string text;
-  models::GptConfig model;
+  models::DecoderConfig model;
   std::int64_t batch = 8;
   std::int64_t steps = 100;
   double lr = 3e-4;
@@ -37,7 +37,7 @@ Placement parse_policy(const std::string& text);
 
 /// What the flags must fulfil together, checked before anything is loaded.
 /// Errors: InvalidArgument that names the flag and says what to do, if no text is named, the model
-///         cannot be (GptConfig::validate) or a policy cannot place that many layers.
+///         cannot be (DecoderConfig::validate) or a policy cannot place that many layers.
 void check(const RunOptions& options, const std::vector<Placement>& policies);
 
 }  // namespace remat::cli

@@ -103,7 +103,7 @@ std::string text_summary(const TrainingRecord& record, const TrainOptions& optio
 }  // namespace
 
 CLI::App* add_train(CLI::App& program, TrainOptions& options) {
-  auto* verb = program.add_subcommand("train", "Train a GPT-2-style language model on a text file");
+  auto* verb = program.add_subcommand("train", "Train a language model on a text file");
   add_run_flags(*verb, options.run);
   verb->add_option_function<std::string>(
           "--policy", [&options](const std::string& text) { options.policy = parse_policy(text); },

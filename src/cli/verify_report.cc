@@ -29,11 +29,10 @@ double paired_ratio(const std::vector<std::int64_t>& policy,
 std::string what_was_run(const VerifyOptions& options, std::int64_t parameters) {
   const auto& run = options.run;
   return fmt::format(
-      "GPT of {} layers, dim {}, {} heads, dropout {}: {:.2f} M parameters; batch {} x {} bytes\n"
+      "{}\n{:.2f} M parameters; batch {} x {} bytes\n"
       "LibTorch {}, {} threads, {} interleaved repeats; times are medians\n",
-      run.model.layers, run.model.dim, run.model.heads, run.model.dropout,
-      static_cast<double>(parameters) * 1e-6, run.batch, run.model.seq, TORCH_VERSION, run.threads,
-      options.repeat);
+      run.model.to_string(), static_cast<double>(parameters) * 1e-6, run.batch, run.model.seq,
+      TORCH_VERSION, run.threads, options.repeat);
 }
 
 std::vector<std::string> plain_row(const Verification& verification) {

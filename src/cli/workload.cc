@@ -22,10 +22,10 @@ void zero_in_place(std::vector<torch::Tensor> gradients) {
   for (auto& gradient : gradients) gradient.zero_();
 }
 
-models::Gpt make_model(const RunOptions& options) {
+std::shared_ptr<models::Decoder> make_model(const RunOptions& options) {
   at::set_num_threads(static_cast<int>(options.threads));
   torch::manual_seed(options.seed);
-  return models::Gpt(options.model);
+  return models::make_decoder(options.model);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <torch/optim/adamw.h>
@@ -13,7 +14,7 @@
 
 #include "cli/run_options.h"
 #include "models/byte_text.h"
-#include "models/gpt.h"
+#include "models/decoder.h"
 
 namespace remat::cli {
 
@@ -29,7 +30,7 @@ struct StepRecord {
 class Workload {
  public:
   /// Reads the text, sets LibTorch's threads, seeds it and makes the model.
-  /// Errors: InvalidArgument as ByteText::read and models::Gpt.
+  /// Errors: InvalidArgument as ByteText::read and models::make_decoder.
   explicit Workload(const RunOptions& options);
 
   models::Batch next_batch() { return text_.next_batch(batch_); }
@@ -61,7 +62,7 @@ class Workload {
   std::int64_t batch_;
   std::int64_t seq_;
   MemoryTracker tracker_;  // before the model: it counts only blocks younger than itself
-  models::Gpt model_;
+  std::shared_ptr<models::Decoder> model_;
   torch::optim::AdamW optimizer_;
   std::atomic<std::int64_t> recomputed_calls_{0};
 };

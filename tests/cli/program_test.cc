@@ -112,6 +112,31 @@ TEST(BadInput, SizesThatDoNotGoTogether) {
   for (const auto& bad : cases) expect_usage_error(bad, run_here(bad.arguments));
 }
 
+TEST(BadInput, Models) {
+  const TemporaryFile file(remat::testing::repetitive_text());
+  const std::vector<BadInput> cases = {
+      {tiny("train", file, {"--model", "gpt3"}),
+       {"--model", "must be gpt2 or llama, not \"gpt3\""}},
+      {tiny("verify", file, {"--model", ""}), {"--model", "must be gpt2 or llama, not \"\""}},
+      {tiny("train", file, {"--model", "0"}), {"--model", "not \"0\""}},
+      {tiny("verify", file, {"--attention", "flash"}),
+       {"--attention", "must be materialized or efficient, not \"flash\""}},
+      {tiny("train", file, {"--attention", "efficient\n"}), {"--attention", "efficient\\"}},
+      {tiny("train", file, {"--kv-heads", "0"}), {"--kv-heads", "\"0\""}},
+      {tiny("train", file, {"--kv-heads", "1"}), {"--kv-heads 1 with --model gpt2"}},
+      {tiny("verify", file, {"--model", "llama", "--heads", "4", "--kv-heads", "3"}),
+       {"--kv-heads 3 does not divide --heads 4", "try --kv-heads 2"}},
+      {tiny("train", file, {"--model", "llama", "--heads", "16"}),
+       {"--heads 16 gives heads of 1 channels", "try --heads 8"}},
+      {tiny("train", file, {"--model", "llama", "--heads", "1", "--dim", "7"}),
+       {"--dim 7", "must be even", "try --dim 8"}},
+      {tiny("verify", file, {"--attention", "efficient", "--dropout", "0.2"}),
+       {"--attention efficient", "--dropout is 0.2", "give --dropout 0"}},
+      {tiny("verify", file, {"--attention", "efficient"}), {"--dropout is 0.1 unless given"}},
+  };
+  for (const auto& bad : cases) expect_usage_error(bad, run_here(bad.arguments));
+}
+
 TEST(BadInput, Policies) {
   const TemporaryFile file(remat::testing::repetitive_text());
   for (const char* policy : {"blocks", "", "every", "every:0", "every:-1", "segments:x", "SQRT",
@@ -152,12 +177,14 @@ TEST(Program, HelpsAtBothLevels) {
     const auto help = run_here({verb, "--help"});
     EXPECT_EQ(help.status, kDone);
     EXPECT_THAT(help.err, IsEmpty());
-    for (const char* flag :
-         {"--text", "--layers", "--dim", "--heads", "--seq", "--batch", "--dropout", "--steps",
-          "--lr", "--seed", "--threads", "--policy", "--json"}) {
+    for (const char* flag : {"--text", "--model", "--layers", "--dim", "--heads", "--kv-heads",
+                             "--seq", "--batch", "--dropout", "--attention", "--steps", "--lr",
+                             "--seed", "--threads", "--policy", "--json"}) {
       EXPECT_THAT(help.out, HasSubstr(flag)) << verb;
     }
     EXPECT_THAT(help.out, HasSubstr("none, full, every:K, segments:N or sqrt")) << verb;
+    EXPECT_THAT(help.out, HasSubstr("gpt2 or llama")) << verb;
+    EXPECT_THAT(help.out, HasSubstr("materialized or efficient")) << verb;
   }
   // CLI11 2.1 writes a default as N=5, 2.4 as N [5].
   EXPECT_THAT(run_here({"verify", "--help"}).out, AllOf(ContainsRegex("--repeat N(=5| \\[5\\])"),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tests/cli/run_remat.h"
 #include "tests/testing/temporary_file.h"
@@ -28,6 +29,20 @@ inline Arguments tiny(const std::string& verb, const TemporaryFile& file,
                       arguments.begin() + static_cast<std::ptrdiff_t>(j) + 2);
     }
   }
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+/// The flags of every model with every attention.
+inline std::vector<Arguments> all_models() {
+  return {{"--model", "gpt2"},
+          {"--model", "gpt2", "--attention", "efficient", "--dropout", "0"},
+          {"--model", "llama", "--heads", "4", "--kv-heads", "2"},
+          {"--model", "llama", "--heads", "4", "--kv-heads", "1", "--dropout", "0.2"},
+          {"--model", "llama", "--heads", "4", "--kv-heads", "2", "--attention", "efficient"}};
+}
+
+inline Arguments joined(Arguments arguments, const Arguments& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

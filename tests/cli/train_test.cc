@@ -71,6 +71,23 @@ TEST_F(Train, EndsAtTheSameLossUnderEveryPolicy) {
   EXPECT_LT(peaks[1], peaks[0]);
 }
 
+TEST_F(Train, TrainsEveryModelAlikeUnderEveryPolicy) {
+  for (const auto& model : remat::testing::all_models()) {
+    SCOPED_TRACE(::testing::PrintToString(model));
+    std::vector<double> losses;
+    for (const char* policy : {"none", "sqrt"}) {
+      const auto run = run_remat(
+          tiny("train", file_, remat::testing::joined(model, {"--json", "--policy", policy})));
+      ASSERT_EQ(run.status, kDone) << run.err;
+      const auto summary = Json::parse(run.out);
+      const double first_loss = summary.at("first_loss");
+      losses.push_back(summary.at("final_loss"));
+      EXPECT_LT(losses.back(), first_loss);
+    }
+    EXPECT_EQ(losses[0], losses[1]);
+  }
+}
+
 TEST_F(Train, DependsOnTheSeedAlone) {
   const auto final_loss = [this](const char* seed) {
     const auto run = run_remat(tiny("train", file_, {"--json", "--seed", seed}));

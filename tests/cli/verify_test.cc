@@ -94,6 +94,37 @@ TEST_F(Verify, CountsAsFixedWhatAStepStartsWith) {
   EXPECT_EQ(none.at("recomputed_calls"), 0);
 }
 
+TEST_F(Verify, FindsEveryModelIdenticalUnderEveryPolicy) {
+  for (const auto& model : remat::testing::all_models()) {
+    SCOPED_TRACE(::testing::PrintToString(model));
+    const auto run = run_remat(
+        tiny("verify", file_,
+             remat::testing::joined(
+                 model, {"--json", "--repeat", "1", "--policy", "none", "--policy", "full",
+                         "--policy", "every:2", "--policy", "segments:3", "--policy", "sqrt"})));
+    ASSERT_EQ(run.status, kDone) << run.err;
+    const auto report = Json::parse(run.out);
+    const auto& runs = report.at("runs");
+    EXPECT_THAT(column<int>(runs, "recomputed_calls"), ElementsAre(0, 4, 2, 3, 2));
+    for (const char* key : {"gradients_identical", "buffers_identical", "loss_identical"}) {
+      EXPECT_THAT(column<bool>(runs, key), ElementsAre(true, true, true, true, true)) << key;
+    }
+    EXPECT_LT(runs.at(1).at("peak_bytes"), report.at("plain").at("peak_bytes"));
+  }
+}
+
+TEST_F(Verify, KeepsNoWeightsOfSeqBySeqIfEfficient) {
+  const auto plain_peak = [this](const char* attention) {
+    const auto run = run_remat(tiny("verify", file_,
+                                    {"--json", "--repeat", "1", "--policy", "none", "--seq", "512",
+                                     "--model", "llama", "--attention", attention}));
+    const auto report = Json::parse(run.out);
+    return report.at("plain").at("peak_bytes").get<std::int64_t>();
+  };
+  // Four layers keep softmax's result for backward, 2 x 2 x 512 x 512 floats each.
+  EXPECT_GT(plain_peak("materialized") - plain_peak("efficient"), 4 * 2 * 2 * 512 * 512 * 4);
+}
+
 TEST_F(Verify, TakesEachPolicyInTheOrderGiven) {
   const auto run = run_remat(tiny(
       "verify", file_,
