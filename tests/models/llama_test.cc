@@ -81,6 +81,25 @@ TEST(Rotate, GivesTheTypeItTook) {
   EXPECT_EQ(rotate(x, RotaryTable::make(4, 8)).scalar_type(), torch::kBFloat16);
 }
 
+// In one layer nothing else tells earlier tokens apart: without rotation their order would not matter.
+TEST(Llama, SeesTheOrderOfTokensInOneLayer) {
+  auto config = small(DecoderStyle::kLlama);
+  config.layers = 1;
+  auto model = make(config);
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : model->parameters()) {
+      if (parameter.dim() == 2) parameter.mul_(20);  // scores that are not all about zero
+    }
+  }
+  const auto tokens = testing::tokens_of(config, config.seq);
+  const auto last = [&](const torch::Tensor& x) { return model->forward(x).select(1, -1); };
+  auto swapped = tokens.clone();
+  swapped.select(1, 2).copy_(tokens.select(1, 9));
+  swapped.select(1, 9).copy_(tokens.select(1, 2));
+  EXPECT_GT((last(swapped) - last(tokens)).abs().max().item<double>(), 1e-3);
+}
+
 TEST(Llama, InitialisesAsGpt2) {
   DecoderConfig config;
   config.style = DecoderStyle::kLlama;
