@@ -14,13 +14,19 @@
 #include <remat/error.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "cli/format.h"
 #include "cli/interrupt.h"
+#include "cli/numbers.h"
 #include "cli/progress.h"
+#include "cli/state_file.h"
+#include "cli/training_state.h"
 #include "cli/workload.h"
 
 namespace remat::cli {
 namespace {
+
+constexpr std::int64_t kMaxSaveEvery = 1'000'000'000;
 
 // What a training run has come to so far.
 struct TrainingRecord {
@@ -30,9 +36,11 @@ struct TrainingRecord {
   float first_loss = 0;
   float last_loss = 0;
   Bytes peak;
+  std::int64_t resumed_at = 0;  // steps done before this run
   bool interrupted = false;
 
-  std::int64_t steps() const { return static_cast<std::int64_t>(step_ns.size()); }
+  std::int64_t steps_here() const { return static_cast<std::int64_t>(step_ns.size()); }
+  std::int64_t steps() const { return resumed_at + steps_here(); }
   double tokens_per_second() const {
     return static_cast<double>(tokens) / (static_cast<double>(total_ns) * 1e-9);
   }
@@ -48,7 +56,7 @@ struct TrainingRecord {
 };
 
 std::vector<std::string> progress_fields(const TrainingRecord& record, std::int64_t steps) {
-  const auto left_ns = record.total_ns / record.steps() * (steps - record.steps());
+  const auto left_ns = record.total_ns / record.steps_here() * (steps - record.steps());
   return {fmt::format("step {}/{}", record.steps(), steps),
           fmt::format("loss {:.4f}", record.last_loss),
           fmt::format("{:.0f} tokens/s", record.tokens_per_second()),
@@ -62,26 +70,57 @@ void check_finite(const TrainingRecord& record, double lr) {
               record.steps(), lr);
 }
 
-TrainingRecord run_steps(Workload& workload, const TrainOptions& options) {
+void save(const TrainOptions& options, Workload& workload, const TrainingRecord& record,
+          bool last) {
+  if (options.save.empty()) return;
+  const bool due = options.save_every > 0 && record.steps() % options.save_every == 0;
+  if (last || due) save_training_state(options.save, workload, options.run, record.steps());
+}
+
+TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::int64_t resumed_at) {
   const InterruptGuard interrupt;
   Progress progress(Progress::Elsewhere::kPlainLines);
   TrainingRecord record;
-  while (record.steps() < options.run.steps && !record.interrupted) {
+  record.resumed_at = resumed_at;
+  for (bool last = false; !last;) {
     record.add(workload.step(workload.next_batch(), options.policy), workload.tokens_per_step());
     check_finite(record, options.run.lr);
     record.interrupted = InterruptGuard::requested();
-    const bool last = record.steps() == options.run.steps || record.interrupted;
+    last = record.steps() == options.run.steps || record.interrupted;
+    save(options, workload, record, last);
     if (last || progress.due()) progress.show(progress_fields(record, options.run.steps));
   }
   return record;
 }
 
+// Where the training is to go on. Ends here if nothing is left to do.
+std::int64_t resume(const TrainOptions& options, Workload& workload) {
+  if (options.resume.empty()) return 0;
+  const auto step = load_training_state(options.resume, workload, options.run);
+  REMAT_CHECK(step < options.run.steps, InvalidArgument,
+              "--resume {}: has {} steps behind it and --steps {} asks for no more; raise --steps, "
+              "which counts from the first",
+              printable(options.resume), step, options.run.steps);
+  return step;
+}
+
+void check_saving(const TrainOptions& options) {
+  REMAT_CHECK(options.save_every == 0 || !options.save.empty(), InvalidArgument,
+              "--save-every {} needs --save: name the file, as in --save run.remat",
+              options.save_every);
+  if (!options.save.empty()) check_save_path(options.save);
+}
+
 std::string json_summary(const TrainingRecord& record, const Placement& policy) {
-  const nlohmann::ordered_json summary = {
-      {"policy", policy.to_string()},      {"steps", record.steps()},
-      {"interrupted", record.interrupted}, {"first_loss", record.first_loss},
-      {"final_loss", record.last_loss},    {"tokens_per_s", record.tokens_per_second()},
-      {"peak_bytes", record.peak.count()}, {"step_ns", median_ns(record.step_ns)}};
+  const nlohmann::ordered_json summary = {{"policy", policy.to_string()},
+                                          {"steps", record.steps()},
+                                          {"resumed_at", record.resumed_at},
+                                          {"interrupted", record.interrupted},
+                                          {"first_loss", record.first_loss},
+                                          {"final_loss", record.last_loss},
+                                          {"tokens_per_s", record.tokens_per_second()},
+                                          {"peak_bytes", record.peak.count()},
+                                          {"step_ns", median_ns(record.step_ns)}};
   return summary.dump(2) + "\n";
 }
 
@@ -100,6 +139,18 @@ std::string text_summary(const TrainingRecord& record, const TrainOptions& optio
       record.peak.to_string());
 }
 
+void add_saving_flags(CLI::App& verb, TrainOptions& options) {
+  const auto add = [&verb](const char* flag, auto& value, const char* help) {
+    return verb.add_option(flag, value, help)->type_name("FILE")->group("Saving");
+  };
+  add("--save", options.save, "Where the state goes at the end and on Ctrl-C; replaced as a whole");
+  add("--save-every", options.save_every, "Save after every N-th step too")
+      ->transform(whole_number(1, kMaxSaveEvery))
+      ->type_name("N");
+  add("--resume", options.resume,
+      "Go on, bit for bit, from a state that --save wrote; --steps counts from the first step");
+}
+
 }  // namespace
 
 CLI::App* add_train(CLI::App& program, TrainOptions& options) {
@@ -110,16 +161,18 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
           std::string("What to recompute instead of keeping: ") + Placement::forms())
       ->default_str(options.policy.to_string())
       ->type_name("POLICY");
+  add_saving_flags(*verb, options);
   verb->footer(
-      "Ctrl-C stops after the step it is in, prints the summary and exits with 130; a second one\n"
-      "stops at once.");
+      "Ctrl-C stops after the step it is in, saves if --save is given, prints the summary and exits\n"
+      "with 130; a second one stops at once.");
   return verb;
 }
 
 ExitStatus train(const TrainOptions& options) {
   check(options.run, {options.policy});
+  check_saving(options);
   Workload workload(options.run);
-  const auto record = run_steps(workload, options);
+  const auto record = run_steps(workload, options, resume(options, workload));
   std::cout << (options.run.json ? json_summary(record, options.policy)
                                  : text_summary(record, options, workload.parameter_count()));
   return record.interrupted ? kInterrupted : kDone;

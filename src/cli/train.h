@@ -1,6 +1,9 @@
 // `remat train`: trains a language model on a text.
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include <remat/placement.h>
 
 #include "cli/exit_status.h"
@@ -11,13 +14,17 @@ namespace remat::cli {
 struct TrainOptions {
   RunOptions run;
   Placement policy = Placement::none();
+  std::string save;             ///< where the state goes, nowhere if empty
+  std::string resume;           ///< where the state comes from
+  std::int64_t save_every = 0;  ///< steps; 0: at the end only
 };
 
 /// Adds the verb and its flags to `program`.
 CLI::App* add_train(CLI::App& program, TrainOptions& options);
 
 /// Trains, with progress on stderr and the summary on stdout.
-/// Errors: InvalidArgument for options that cannot be; Error if the loss leaves the finite numbers.
+/// Errors: InvalidArgument for options that cannot be; Error if the loss leaves the finite numbers, and as
+///         load_training_state and save_training_state.
 ExitStatus train(const TrainOptions& options);
 
 }  // namespace remat::cli

@@ -1,6 +1,8 @@
 #include "cli/workload.h"
 
 #include <chrono>
+#include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <ATen/Parallel.h>
@@ -20,6 +22,18 @@ std::int64_t ns_since(Clock::time_point start) {
 void zero_in_place(std::vector<torch::Tensor> gradients) {
   const torch::NoGradGuard no_grad;
   for (auto& gradient : gradients) gradient.zero_();
+}
+
+// LibTorch 1.13 keys the optimizer's state by the address as text, 2.x by the address.
+template <class States>
+auto key_of(const States& /*states*/, const torch::Tensor& parameter) {
+  using Key = typename States::key_type;
+  auto* address = parameter.unsafeGetTensorImpl();
+  if constexpr (std::is_same_v<Key, std::string>) {
+    return c10::guts::to_string(address);
+  } else {
+    return static_cast<Key>(address);
+  }
 }
 
 std::shared_ptr<models::Decoder> make_model(const RunOptions& options) {
@@ -85,6 +99,31 @@ std::vector<torch::optim::AdamWParamState*> Workload::optimizer_state() {
     states.push_back(static_cast<torch::optim::AdamWParamState*>(state.get()));
   }
   return states;
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> Workload::named_parameters() const {
+  std::vector<std::pair<std::string, torch::Tensor>> parameters;
+  for (const auto& item : model_->named_parameters()) {
+    parameters.emplace_back(item.key(), item.value());
+  }
+  return parameters;
+}
+
+torch::optim::AdamWParamState* Workload::optimizer_state_of(const torch::Tensor& parameter) {
+  auto& states = optimizer_.state();
+  const auto found = states.find(key_of(states, parameter));
+  return found == states.end() ? nullptr
+                               : static_cast<torch::optim::AdamWParamState*>(found->second.get());
+}
+
+void Workload::set_optimizer_state(const torch::Tensor& parameter, std::int64_t step,
+                                   torch::Tensor exp_avg, torch::Tensor exp_avg_sq) {
+  auto state = std::make_unique<torch::optim::AdamWParamState>();
+  state->step(step);
+  state->exp_avg(std::move(exp_avg));
+  state->exp_avg_sq(std::move(exp_avg_sq));
+  auto& states = optimizer_.state();
+  states[key_of(states, parameter)] = std::move(state);
 }
 
 std::int64_t Workload::parameter_count() const {

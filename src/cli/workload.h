@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <torch/optim/adamw.h>
@@ -50,6 +52,14 @@ class Workload {
   std::vector<torch::Tensor> gradients() const;
   /// Of each parameter; empty before the first step.
   std::vector<torch::optim::AdamWParamState*> optimizer_state();
+
+  /// By their names in the model, in its order.
+  std::vector<std::pair<std::string, torch::Tensor>> named_parameters() const;
+  /// nullptr before the first step.
+  torch::optim::AdamWParamState* optimizer_state_of(const torch::Tensor& parameter);
+  void set_optimizer_state(const torch::Tensor& parameter, std::int64_t step, torch::Tensor exp_avg,
+                           torch::Tensor exp_avg_sq);
+  models::ByteText& text() { return text_; }
 
   std::int64_t parameter_count() const;
   std::int64_t tokens_per_step() const { return batch_ * seq_; }

@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <system_error>
 #include <utility>
+#include <zlib.h>
 
 #include <fmt/format.h>
 
@@ -83,6 +85,25 @@ Batch ByteText::next_batch(std::int64_t batch) {
     }
   }
   return drawn;
+}
+
+std::uint32_t ByteText::checksum() const {
+  return static_cast<std::uint32_t>(
+      crc32_z(0, reinterpret_cast<const Bytef*>(bytes_.data()), bytes_.size()));
+}
+
+std::string ByteText::position() const {
+  std::ostringstream text;
+  text << generator_;
+  return text.str();
+}
+
+bool ByteText::seek(const std::string& position) {
+  std::istringstream text(position);
+  std::mt19937_64 generator;
+  if (!(text >> generator)) return false;
+  generator_ = generator;
+  return true;
 }
 
 }  // namespace remat::models

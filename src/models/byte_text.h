@@ -30,6 +30,14 @@ class ByteText {
 
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
 
+  /// CRC-32 of the text.
+  std::uint32_t checksum() const;
+
+  /// Where the random places stand, as text. seek() continues from there; it returns false and changes
+  /// nothing if `position` is not one.
+  std::string position() const;
+  bool seek(const std::string& position);
+
  private:
   ByteText(std::string bytes, std::int64_t seq, std::uint64_t seed)
       : bytes_(std::move(bytes)), seq_(seq), generator_(seed) {}

@@ -8,6 +8,7 @@
 
 #include <remat/version.h>
 
+#include "tests/cli/run_here.h"
 #include "tests/cli/run_remat.h"
 #include "tests/cli/small_runs.h"
 
@@ -17,6 +18,7 @@ namespace {
 using ::remat::testing::Arguments;
 using ::remat::testing::lines_of;
 using ::remat::testing::ProgramRun;
+using ::remat::testing::run_here;
 using ::remat::testing::run_remat;
 using ::remat::testing::TemporaryFile;
 using ::remat::testing::tiny;
@@ -25,20 +27,6 @@ using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-// In this process: loading LibTorch takes half a second, and there are many bad command lines.
-ProgramRun run_here(Arguments arguments) {
-  arguments.insert(arguments.begin(), "remat");
-  std::vector<const char*> argv;
-  for (const auto& argument : arguments) argv.push_back(argument.c_str());
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  ProgramRun run;
-  run.status = run_program(static_cast<int>(argv.size()), argv.data());
-  run.out = ::testing::internal::GetCapturedStdout();
-  run.err = ::testing::internal::GetCapturedStderr();
-  return run;
-}
 
 struct BadInput {
   Arguments arguments;

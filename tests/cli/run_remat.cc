@@ -93,7 +93,13 @@ int exit_status(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-ProgramRun run(const Arguments& arguments, const Channel& err, bool interrupt) {
+// What is sent to the program, and how long after its first line of progress.
+struct Interruption {
+  int signal = 0;  // 0: none
+  int delay_ms = 0;
+};
+
+ProgramRun run(const Arguments& arguments, const Channel& err, Interruption interruption) {
   const auto out = open_pipe();
   const pid_t child = spawn(arguments, out, err);
   close(out.write_end);
@@ -104,9 +110,10 @@ ProgramRun run(const Arguments& arguments, const Channel& err, bool interrupt) {
     require(poll(files.data(), files.size(), -1) > 0, "poll failed");
     if (files[0].revents != 0 && !read_some(files[0].fd, result.out)) files[0].fd = -1;
     if (files[1].revents != 0 && !read_some(files[1].fd, result.err)) files[1].fd = -1;
-    if (interrupt && result.err.find('\n') != std::string::npos) {
-      kill(child, SIGINT);
-      interrupt = false;
+    if (interruption.signal != 0 && result.err.find('\n') != std::string::npos) {
+      usleep(static_cast<useconds_t>(interruption.delay_ms) * 1000);
+      kill(child, interruption.signal);
+      interruption.signal = 0;
     }
   }
   close(out.read_end);
@@ -117,14 +124,18 @@ ProgramRun run(const Arguments& arguments, const Channel& err, bool interrupt) {
 
 }  // namespace
 
-ProgramRun run_remat(const Arguments& arguments) { return run(arguments, open_pipe(), false); }
+ProgramRun run_remat(const Arguments& arguments) { return run(arguments, open_pipe(), {}); }
 
 ProgramRun run_remat_on_terminal(const Arguments& arguments, unsigned short columns) {
-  return run(arguments, open_terminal(columns), false);
+  return run(arguments, open_terminal(columns), {});
 }
 
 ProgramRun run_remat_and_interrupt(const Arguments& arguments) {
-  return run(arguments, open_pipe(), true);
+  return run(arguments, open_pipe(), {SIGINT, 0});
+}
+
+ProgramRun run_remat_and_kill(const Arguments& arguments, int delay_ms) {
+  return run(arguments, open_pipe(), {SIGKILL, delay_ms});
 }
 
 std::vector<std::string> lines_of(const std::string& text) {

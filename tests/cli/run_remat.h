@@ -22,6 +22,9 @@ ProgramRun run_remat_on_terminal(const Arguments& arguments, unsigned short colu
 /// Presses Ctrl-C once the first line of progress has been seen.
 ProgramRun run_remat_and_interrupt(const Arguments& arguments);
 
+/// SIGKILL, `delay_ms` after the first line of progress.
+ProgramRun run_remat_and_kill(const Arguments& arguments, int delay_ms);
+
 /// The lines of `text`, without their ends.
 std::vector<std::string> lines_of(const std::string& text);
 
