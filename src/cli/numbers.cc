@@ -53,6 +53,13 @@ CLI::Validator finite_number() {
   });
 }
 
+CLI::Validator number_from_zero() {
+  return validator([](std::string& text) -> std::optional<std::string> {
+    if (parse_finite(text).value_or(-1) < 0) return "a number, 0 or above, such as 0.1";
+    return std::nullopt;
+  });
+}
+
 CLI::Validator positive_number() {
   return validator([](std::string& text) -> std::optional<std::string> {
     if (parse_finite(text).value_or(0) <= 0) return "a number above 0, such as 0.001";

@@ -14,6 +14,9 @@ CLI::Validator whole_number(std::int64_t min, std::int64_t max);
 /// Accepts finite decimal numbers, `nan` and `inf` not among them.
 CLI::Validator finite_number();
 
+/// Accepts finite decimal numbers, zero and above.
+CLI::Validator number_from_zero();
+
 /// Accepts finite decimal numbers above zero.
 CLI::Validator positive_number();
 

@@ -71,6 +71,7 @@ void add_run_flags(CLI::App& verb, RunOptions& options) {
       ->transform(whole_number(0, std::numeric_limits<std::int64_t>::max()));
   add("--threads", options.threads, "Threads; all cores unless given")
       ->transform(whole_number(1, kMaxThreads));
+  add_step_flags(verb, options.step);
   verb.add_flag("--json", options.json, "Print the result as one JSON object")
       ->disable_flag_override();
 }
@@ -87,6 +88,7 @@ void check(const RunOptions& options, const std::vector<Placement>& policies) {
   REMAT_CHECK(!options.text.empty(), InvalidArgument,
               "--text is required: name a text file to train on, as in --text notes.txt");
   options.model.validate();
+  learning_rate(options.step, options.lr, options.steps);
   try {
     for (const auto& policy : policies) policy.segments(options.model.layers);
   } catch (const InvalidArgument& error) {

@@ -10,6 +10,7 @@
 
 #include <remat/placement.h>
 
+#include "cli/step_options.h"
 #include "models/decoder_config.h"
 
 namespace remat::cli {
@@ -23,6 +24,7 @@ struct RunOptions {
   std::int64_t batch = 8;
   std::int64_t steps = 100;
   double lr = 3e-4;
+  StepOptions step;
   std::uint64_t seed = 1;
   std::int64_t threads = all_cores();
   bool json = false;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct TrainingRecord {
   std::int64_t tokens = 0;
   float first_loss = 0;
   float last_loss = 0;
+  double gradient_norm = 0;
+  double learning_rate = 0;
+  std::optional<float> validation_loss;
   Bytes peak;
   std::int64_t resumed_at = 0;  // steps done before this run
   bool interrupted = false;
@@ -48,6 +52,7 @@ struct TrainingRecord {
   void add(const StepRecord& step, std::int64_t tokens_of_step) {
     if (step_ns.empty()) first_loss = step.loss;
     last_loss = step.loss;
+    gradient_norm = step.gradient_norm;
     step_ns.push_back(step.step_ns);
     total_ns += step.step_ns;
     tokens += tokens_of_step;
@@ -55,13 +60,19 @@ struct TrainingRecord {
   }
 };
 
-std::vector<std::string> progress_fields(const TrainingRecord& record, std::int64_t steps) {
-  const auto left_ns = record.total_ns / record.steps_here() * (steps - record.steps());
-  return {fmt::format("step {}/{}", record.steps(), steps),
-          fmt::format("loss {:.4f}", record.last_loss),
-          fmt::format("{:.0f} tokens/s", record.tokens_per_second()),
-          fmt::format("peak {}", record.peak.to_string()),
-          fmt::format("{} left", format_clock_ns(left_ns))};
+std::vector<std::string> progress_fields(const TrainingRecord& record, const RunOptions& options) {
+  const auto left_ns = record.total_ns / record.steps_here() * (options.steps - record.steps());
+  std::vector<std::string> fields = {fmt::format("step {}/{}", record.steps(), options.steps),
+                                     fmt::format("loss {:.4f}", record.last_loss)};
+  if (record.validation_loss) fields.push_back(fmt::format("val {:.4f}", *record.validation_loss));
+  fields.insert(fields.end(), {fmt::format("{:.0f} tokens/s", record.tokens_per_second()),
+                               fmt::format("peak {}", record.peak.to_string()),
+                               fmt::format("{} left", format_clock_ns(left_ns))});
+  if (record.learning_rate != options.lr) {
+    fields.push_back(fmt::format("lr {:.2e}", record.learning_rate));
+  }
+  if (options.step.clip > 0) fields.push_back(fmt::format("norm {:.3f}", record.gradient_norm));
+  return fields;
 }
 
 void check_finite(const TrainingRecord& record, double lr) {
@@ -77,18 +88,28 @@ void save(const TrainOptions& options, Workload& workload, const TrainingRecord&
   if (last || due) save_training_state(options.save, workload, options.run, record.steps());
 }
 
+void validate(const TrainOptions& options, Workload& workload, TrainingRecord& record, bool last) {
+  if (options.run.step.val_fraction == 0) return;
+  const bool due = options.val_every > 0 && record.steps() % options.val_every == 0;
+  if (last || due) record.validation_loss = workload.validation_loss();
+}
+
 TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::int64_t resumed_at) {
   const InterruptGuard interrupt;
   Progress progress(Progress::Elsewhere::kPlainLines);
   TrainingRecord record;
   record.resumed_at = resumed_at;
+  const auto rate = learning_rate(options.run.step, options.run.lr, options.run.steps);
   for (bool last = false; !last;) {
+    record.learning_rate = rate.at(record.steps());
+    workload.set_learning_rate(record.learning_rate);
     record.add(workload.step(workload.next_batch(), options.policy), workload.tokens_per_step());
     check_finite(record, options.run.lr);
     record.interrupted = InterruptGuard::requested();
     last = record.steps() == options.run.steps || record.interrupted;
+    validate(options, workload, record, last);
     save(options, workload, record, last);
-    if (last || progress.due()) progress.show(progress_fields(record, options.run.steps));
+    if (last || progress.due()) progress.show(progress_fields(record, options.run));
   }
   return record;
 }
@@ -105,6 +126,10 @@ std::int64_t resume(const TrainOptions& options, Workload& workload) {
 }
 
 void check_saving(const TrainOptions& options) {
+  REMAT_CHECK(options.val_every == 0 || options.run.step.val_fraction > 0, InvalidArgument,
+              "--val-every {} needs --val-fraction: say how much of the text is held out, as in "
+              "--val-fraction 0.1",
+              options.val_every);
   REMAT_CHECK(options.save_every == 0 || !options.save.empty(), InvalidArgument,
               "--save-every {} needs --save: name the file, as in --save run.remat",
               options.save_every);
@@ -112,30 +137,36 @@ void check_saving(const TrainOptions& options) {
 }
 
 std::string json_summary(const TrainingRecord& record, const Placement& policy) {
-  const nlohmann::ordered_json summary = {{"policy", policy.to_string()},
-                                          {"steps", record.steps()},
-                                          {"resumed_at", record.resumed_at},
-                                          {"interrupted", record.interrupted},
-                                          {"first_loss", record.first_loss},
-                                          {"final_loss", record.last_loss},
-                                          {"tokens_per_s", record.tokens_per_second()},
-                                          {"peak_bytes", record.peak.count()},
-                                          {"step_ns", median_ns(record.step_ns)}};
+  nlohmann::ordered_json summary = {{"policy", policy.to_string()},
+                                    {"steps", record.steps()},
+                                    {"resumed_at", record.resumed_at},
+                                    {"interrupted", record.interrupted},
+                                    {"first_loss", record.first_loss},
+                                    {"final_loss", record.last_loss},
+                                    {"tokens_per_s", record.tokens_per_second()},
+                                    {"peak_bytes", record.peak.count()},
+                                    {"step_ns", median_ns(record.step_ns)}};
+  summary["learning_rate"] = record.learning_rate;
+  if (record.gradient_norm > 0) summary["gradient_norm"] = record.gradient_norm;
+  if (record.validation_loss) summary["validation_loss"] = *record.validation_loss;
   return summary.dump(2) + "\n";
 }
 
 std::string text_summary(const TrainingRecord& record, const TrainOptions& options,
                          std::int64_t parameters) {
+  const auto validation =
+      record.validation_loss ? fmt::format("validation  {:.4f}\n", *record.validation_loss) : "";
   return fmt::format(
       "policy      {}\n"
       "parameters  {}\n"
       "steps       {} of {}{}\n"
       "loss        {:.4f} -> {:.4f}\n"
+      "{}"
       "speed       {:.0f} tokens/s, {} for a step (median)\n"
       "peak        {} tracked\n",
       options.policy.to_string(), parameters, record.steps(), options.run.steps,
       record.interrupted ? ", stopped by Ctrl-C" : "", record.first_loss, record.last_loss,
-      record.tokens_per_second(), format_duration_ns(median_ns(record.step_ns)),
+      validation, record.tokens_per_second(), format_duration_ns(median_ns(record.step_ns)),
       record.peak.to_string());
 }
 
@@ -147,6 +178,11 @@ void add_saving_flags(CLI::App& verb, TrainOptions& options) {
   add("--save-every", options.save_every, "Save after every N-th step too")
       ->transform(whole_number(1, kMaxSaveEvery))
       ->type_name("N");
+  verb.add_option("--val-every", options.val_every,
+                  "Validate after every N-th step too, not only at the end")
+      ->transform(whole_number(1, kMaxSaveEvery))
+      ->type_name("N")
+      ->group("Step");
   add("--resume", options.resume,
       "Go on, bit for bit, from a state that --save wrote; --steps counts from the first step");
 }

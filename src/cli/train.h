@@ -17,6 +17,7 @@ struct TrainOptions {
   std::string save;             ///< where the state goes, nowhere if empty
   std::string resume;           ///< where the state comes from
   std::int64_t save_every = 0;  ///< steps; 0: at the end only
+  std::int64_t val_every = 0;   ///< steps; 0: at the end only
 };
 
 /// Adds the verb and its flags to `program`.

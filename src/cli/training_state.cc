@@ -25,6 +25,7 @@ constexpr std::int64_t kNoStep = -1;  // of a parameter that the optimizer has n
 
 // The flags that decide what a step computes, and nothing else: --steps and --policy may change.
 json deciding_options(const RunOptions& options) {
+  const auto rate = learning_rate(options.step, options.lr, options.steps);
   return {{"--layers", options.model.layers},
           {"--dim", options.model.dim},
           {"--heads", options.model.heads},
@@ -32,7 +33,14 @@ json deciding_options(const RunOptions& options) {
           {"--dropout", options.model.dropout},
           {"--batch", options.batch},
           {"--lr", options.lr},
-          {"--seed", options.seed}};
+          {"--seed", options.seed},
+          {"--accumulate", options.step.accumulate},
+          {"--clip", options.step.clip},
+          {"--weight-decay", options.step.weight_decay},
+          {"--warmup", rate.warmup},
+          {"--min-lr", rate.lowest},
+          {"--decay-steps", rate.lowest == rate.peak ? 0 : rate.decay_steps},
+          {"--val-fraction", options.step.val_fraction}};
 }
 
 json text_of(const models::ByteText& text) {

@@ -48,8 +48,7 @@ CLI::App* add_verify(CLI::App& program, VerifyOptions& options) {
       ->transform(whole_number(1, kMaxRepeat))
       ->type_name("N");
   verb->footer(
-      "Takes the flags of `remat train`, so that its command line can be verified as it is; --steps\n"
-      "changes nothing here. Exits with 1 if loss, gradients or buffers differ from plain's in any bit.");
+      "Takes the flags of `remat train` that shape a step; --steps changes nothing here. Exits with 1 if loss, gradients or buffers differ from plain's in any bit.");
   return verb;
 }
 

@@ -6,12 +6,15 @@
 #include <utility>
 
 #include <ATen/Parallel.h>
+#include <torch/nn/utils/clip_grad.h>
 #include <torch/utils.h>
 
 #include <remat/checkpoint.h>
 
 namespace remat::cli {
 namespace {
+
+constexpr std::int64_t kValidationBatches = 8;
 
 using Clock = std::chrono::steady_clock;
 
@@ -36,6 +39,23 @@ auto key_of(const States& /*states*/, const torch::Tensor& parameter) {
   }
 }
 
+// AdamW's weight decay is for matrices: pulling biases and norms to zero regularises nothing.
+std::vector<torch::optim::OptimizerParamGroup> parameter_groups(const torch::nn::Module& model,
+                                                                const RunOptions& options) {
+  const auto with_decay = [&options](double weight_decay) {
+    return std::make_unique<torch::optim::AdamWOptions>(
+        torch::optim::AdamWOptions(options.lr).weight_decay(weight_decay));
+  };
+  std::vector<torch::Tensor> matrices, others;
+  for (const auto& parameter : model.parameters()) {
+    (parameter.dim() >= 2 ? matrices : others).push_back(parameter);
+  }
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(std::move(matrices), with_decay(options.step.weight_decay));
+  groups.emplace_back(std::move(others), with_decay(0));
+  return groups;
+}
+
 std::shared_ptr<models::Decoder> make_model(const RunOptions& options) {
   at::set_num_threads(static_cast<int>(options.threads));
   torch::manual_seed(options.seed);
@@ -45,14 +65,32 @@ std::shared_ptr<models::Decoder> make_model(const RunOptions& options) {
 }  // namespace
 
 Workload::Workload(const RunOptions& options)
-    : text_(models::ByteText::read(options.text, options.model.seq, options.seed)),
+    : step_options_(options.step),
+      text_(models::ByteText::read(options.text, options.model.seq, options.seed)),
       batch_(options.batch),
       seq_(options.model.seq),
       model_(make_model(options)),
-      optimizer_(model_->parameters(), torch::optim::AdamWOptions(options.lr)) {
+      optimizer_(parameter_groups(*model_, options), torch::optim::AdamWOptions(options.lr)) {
+  text_.hold_out(options.step.val_fraction);
   model_->observe_blocks([this] {
     if (is_recomputing()) ++recomputed_calls_;
   });
+}
+
+template <class Forward>
+float Workload::accumulate_gradients(const models::Batch& batch, Forward forward,
+                                     StepRecord& record) {
+  const auto count = step_options_.accumulate;
+  const auto inputs = batch.inputs.chunk(count), targets = batch.targets.chunk(count);
+  float sum = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto start = Clock::now();
+    const auto loss = models::next_token_loss(forward(inputs[i]), targets[i]);
+    record.forward_ns += ns_since(start);
+    (count == 1 ? loss : loss / static_cast<double>(count)).backward();
+    sum += loss.template item<float>();
+  }
+  return sum / static_cast<float>(inputs.size());
 }
 
 template <class Forward>
@@ -62,11 +100,10 @@ StepRecord Workload::measure(const models::Batch& batch, Forward forward) {
   tracker_.reset_peak();
   StepRecord record;
   const auto start = Clock::now();
-  {
-    const auto loss = models::next_token_loss(forward(batch.inputs), batch.targets);
-    record.forward_ns = ns_since(start);
-    loss.backward();
-    record.loss = loss.template item<float>();
+  record.loss = accumulate_gradients(batch, forward, record);
+  if (step_options_.clip > 0) {
+    record.gradient_norm =
+        torch::nn::utils::clip_grad_norm_(model_->parameters(), step_options_.clip);
   }
   optimizer_.step();
   record.step_ns = ns_since(start);
@@ -83,6 +120,24 @@ StepRecord Workload::step(const models::Batch& batch, const Placement& placement
   return measure(batch, [this, &placement](const torch::Tensor& tokens) {
     return model_->forward(tokens, placement);
   });
+}
+
+void Workload::set_learning_rate(double rate) {
+  for (auto& group : optimizer_.param_groups()) {
+    static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate);
+  }
+}
+
+float Workload::validation_loss() {
+  const torch::NoGradGuard no_grad;
+  model_->eval();
+  double sum = 0;
+  for (std::int64_t i = 0; i < kValidationBatches; ++i) {
+    const auto batch = text_.validation_batch(batch_, i, kValidationBatches);
+    sum += models::next_token_loss(model_->forward(batch.inputs), batch.targets).item<double>();
+  }
+  model_->train();
+  return static_cast<float>(sum / static_cast<double>(kValidationBatches));
 }
 
 std::vector<torch::Tensor> Workload::gradients() const {

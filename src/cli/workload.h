@@ -22,7 +22,8 @@ namespace remat::cli {
 
 /// What one training step did and took.
 struct StepRecord {
-  float loss = 0;
+  float loss = 0;                     ///< the mean of the micro-batches'
+  double gradient_norm = 0;           ///< before clipping; 0 where nothing is clipped
   std::int64_t forward_ns = 0;        ///< forward and loss
   std::int64_t step_ns = 0;           ///< forward, backward and optimizer
   Bytes peak;                         ///< of the step, tracked; all that is live counts
@@ -35,7 +36,8 @@ class Workload {
   /// Errors: InvalidArgument as ByteText::read and models::make_decoder.
   explicit Workload(const RunOptions& options);
 
-  models::Batch next_batch() { return text_.next_batch(batch_); }
+  /// All micro-batches of a step.
+  models::Batch next_batch() { return text_.next_batch(batch_ * step_options_.accumulate); }
 
   /// One step on `batch` without any part of remat. Gradients are zeroed in place first, so that they
   /// stay allocated from the first step on, whatever the LibTorch version.
@@ -62,12 +64,22 @@ class Workload {
   models::ByteText& text() { return text_; }
 
   std::int64_t parameter_count() const;
-  std::int64_t tokens_per_step() const { return batch_ * seq_; }
+  std::int64_t tokens_per_step() const { return batch_ * step_options_.accumulate * seq_; }
+
+  void set_learning_rate(double rate);
+
+  /// Mean loss at fixed places of what --val-fraction holds out, without dropout. Moves no generator.
+  float validation_loss();
 
  private:
   template <class Forward>
   StepRecord measure(const models::Batch& batch, Forward forward);
 
+  /// Gradients of the mean loss over `batch`, and that loss.
+  template <class Forward>
+  float accumulate_gradients(const models::Batch& batch, Forward forward, StepRecord& record);
+
+  StepOptions step_options_;
   models::ByteText text_;
   std::int64_t batch_;
   std::int64_t seq_;

@@ -1,7 +1,9 @@
 #include "models/byte_text.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -72,19 +74,48 @@ ByteText ByteText::read(const std::string& path, std::int64_t seq, std::uint64_t
   return {std::move(bytes), seq, seed};
 }
 
-Batch ByteText::next_batch(std::int64_t batch) {
+Batch ByteText::windows(const std::vector<std::int64_t>& starts) const {
+  const auto batch = static_cast<std::int64_t>(starts.size());
   Batch drawn{at::empty({batch, seq_}, at::kLong), at::empty({batch, seq_}, at::kLong)};
   auto* input = drawn.inputs.data_ptr<std::int64_t>();
   auto* target = drawn.targets.data_ptr<std::int64_t>();
-  std::uniform_int_distribution<std::int64_t> start(0, size() - seq_ - 1);
-  for (std::int64_t row = 0; row < batch; ++row) {
-    auto at = static_cast<std::size_t>(start(generator_));
+  for (const auto start : starts) {
+    auto at = static_cast<std::size_t>(start);
     for (std::int64_t i = 0; i < seq_; ++i, ++at) {
       *input++ = static_cast<unsigned char>(bytes_[at]);
       *target++ = static_cast<unsigned char>(bytes_[at + 1]);
     }
   }
   return drawn;
+}
+
+Batch ByteText::next_batch(std::int64_t batch) {
+  std::uniform_int_distribution<std::int64_t> start(0, size() - held_out_ - seq_ - 1);
+  std::vector<std::int64_t> starts(static_cast<std::size_t>(batch));
+  for (auto& drawn : starts) drawn = start(generator_);
+  return windows(starts);
+}
+
+void ByteText::hold_out(double fraction) {
+  const double part = std::min(fraction, 1.0) * static_cast<double>(size());
+  const auto held_out = static_cast<std::int64_t>(std::llround(part));
+  const bool fits = held_out > seq_ && size() - held_out > seq_;
+  REMAT_CHECK(fraction == 0 || fits, InvalidArgument,
+              "--val-fraction {}: keeps {} of the text's {} bytes for validation; it and the rest "
+              "need the {} that --seq {} takes; change --val-fraction or lower --seq",
+              fraction, held_out, size(), seq_ + 1, seq_);
+  held_out_ = held_out;
+}
+
+Batch ByteText::validation_batch(std::int64_t batch, std::int64_t index, std::int64_t count) const {
+  const auto first = size() - held_out_;
+  const auto places = held_out_ - seq_;  // where a window may start
+  std::vector<std::int64_t> starts;
+  for (std::int64_t row = index * batch; row < (index + 1) * batch; ++row) {
+    const double part = static_cast<double>(row) / static_cast<double>(batch * count);
+    starts.push_back(first + static_cast<std::int64_t>(part * static_cast<double>(places)));
+  }
+  return windows(starts);
 }
 
 std::uint32_t ByteText::checksum() const {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -28,6 +30,13 @@ class ByteText {
   /// `batch` windows of `seq` bytes at uniformly random places.
   Batch next_batch(std::int64_t batch);
 
+  /// Keeps the last `fraction` of the text out of next_batch(), for validation_batch(). 0: nothing.
+  /// Errors: InvalidArgument that names `--val-fraction` if either part has fewer than `seq` + 1 bytes.
+  void hold_out(double fraction);
+
+  /// `batch` windows of what is held out: batch `index` of `count`, which lie evenly spread over it.
+  Batch validation_batch(std::int64_t batch, std::int64_t index, std::int64_t count) const;
+
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
 
   /// CRC-32 of the text.
@@ -39,12 +48,15 @@ class ByteText {
   bool seek(const std::string& position);
 
  private:
+  Batch windows(const std::vector<std::int64_t>& starts) const;
+
   ByteText(std::string bytes, std::int64_t seq, std::uint64_t seed)
       : bytes_(std::move(bytes)), seq_(seq), generator_(seed) {}
 
   std::string bytes_;
   std::int64_t seq_;
   std::mt19937_64 generator_;
+  std::int64_t held_out_ = 0;
 };
 
 }  // namespace remat::models
