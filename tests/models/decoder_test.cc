@@ -165,7 +165,7 @@ TEST_P(Decoders, LearnARepetitiveText) {
   EXPECT_LT(loss, 0.5);
 }
 
-// Only with gradient mode and a weight for it is attention computed otherwise: the models' difference.
+// The same weights and tokens: only how attention is computed differs.
 TEST(DecodersAttention, IsTheSameModelToRounding) {
   for (const auto style : {DecoderStyle::kGpt2, DecoderStyle::kLlama}) {
     const auto materialized = testing::small(style);
