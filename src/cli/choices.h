@@ -24,6 +24,15 @@ std::string names_of(const std::array<models::Named<Value>, N>& choices) {
   return names;
 }
 
+/// "llama"
+template <class Value, std::size_t N>
+std::string name_of(const std::array<models::Named<Value>, N>& choices, Value value) {
+  for (const auto& choice : choices) {
+    if (choice.value == value) return choice.name;
+  }
+  return {};
+}
+
 /// Adds `flag`, which takes one of the names in `choices` and sets `value`; its present value is the
 /// default that --help shows.
 template <class Value, std::size_t N>

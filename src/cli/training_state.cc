@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "cli/choices.h"
 #include "cli/state_file.h"
 
 namespace remat::cli {
@@ -26,11 +27,14 @@ constexpr std::int64_t kNoStep = -1;  // of a parameter that the optimizer has n
 // The flags that decide what a step computes, and nothing else: --steps and --policy may change.
 json deciding_options(const RunOptions& options) {
   const auto rate = learning_rate(options.step, options.lr, options.steps);
-  return {{"--layers", options.model.layers},
+  return {{"--model", name_of(models::kDecoderStyles, options.model.style)},
+          {"--attention", name_of(models::kAttentionKinds, options.model.attention)},
+          {"--layers", options.model.layers},
           {"--dim", options.model.dim},
           {"--heads", options.model.heads},
+          {"--kv-heads", options.model.kv_heads_or_default()},
           {"--seq", options.model.seq},
-          {"--dropout", options.model.dropout},
+          {"--dropout", options.model.dropout_or_default()},
           {"--batch", options.batch},
           {"--lr", options.lr},
           {"--seed", options.seed},

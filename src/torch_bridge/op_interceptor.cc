@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <torch/library.h>
 
@@ -57,9 +59,12 @@ void fallback(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::ji
   dispatch_to_interceptors(level, op, keys, *stack);
 }
 
-// Never destroyed: operators may run on other threads until the process ends. Held here, so that leak
-// checkers see whose they are.
-torch::Library* registered[kLevels] = {nullptr, nullptr};
+/// Never destroyed: operators may run on other threads until the process ends. Held in a place that leak
+/// checkers see.
+void keep_for_ever(std::unique_ptr<torch::Library> library) {
+  static auto& libraries = *new std::vector<std::unique_ptr<torch::Library>>();
+  libraries.push_back(std::move(library));
+}
 
 /// Registers the fallback of a level under one key, for the whole process; false if the key is taken.
 template <OpLevel level>
@@ -68,7 +73,7 @@ bool register_under(c10::DispatchKey key, std::string& refusal) {
     auto library =
         std::make_unique<torch::Library>(torch::Library::IMPL, "_", key, __FILE__, __LINE__);
     library->fallback(torch::CppFunction::makeFromBoxedFunction<&fallback<level>>());
-    registered[index_of(level)] = library.release();
+    keep_for_ever(std::move(library));
     return true;
   } catch (const std::exception& error) {
     refusal = error.what();
