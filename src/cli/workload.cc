@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <sstream>
 #include <type_traits>
 #include <utility>
 
@@ -33,7 +34,9 @@ auto key_of(const States& /*states*/, const torch::Tensor& parameter) {
   using Key = typename States::key_type;
   auto* address = parameter.unsafeGetTensorImpl();
   if constexpr (std::is_same_v<Key, std::string>) {
-    return c10::guts::to_string(address);
+    std::ostringstream text;
+    text << address;
+    return text.str();
   } else {
     return static_cast<Key>(address);
   }
