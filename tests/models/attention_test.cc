@@ -180,8 +180,9 @@ TEST(EfficientAttention, NeedsMemoryLinearInTime) {
     return static_cast<double>(peak_of(time, heads, as_decoders_do(heads, time, kind)).count());
   };
   const auto efficient = AttentionKind::kEfficient;
-  EXPECT_LT(peak(1024, efficient), 2.3 * peak(512, efficient));
+  // From 1024 on: LibTorch's kernel works in larger blocks from 768 on, and so with a larger workspace.
   EXPECT_LT(peak(2048, efficient), 2.3 * peak(1024, efficient));
+  EXPECT_LT(peak(4096, efficient), 2.3 * peak(2048, efficient));
   EXPECT_GT(peak(1024, AttentionKind::kMaterialized),
             3.5 * peak(512, AttentionKind::kMaterialized));
 }
