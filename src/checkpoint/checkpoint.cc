@@ -54,7 +54,9 @@ class RegionForward::Impl {
 namespace {
 
 const CheckpointOptions& checked(const CheckpointOptions& options) {
-  REMAT_CHECK(static_cast<bool>(options.state.save) == static_cast<bool>(options.state.restore), InvalidArgument,
+  const bool saves = static_cast<bool>(options.state.save);
+  const bool restores = static_cast<bool>(options.state.restore);
+  REMAT_CHECK(saves == restores, InvalidArgument,
               "remat::checkpoint: CheckpointOptions::state has only one of `save` and `restore`. A "
               "recomputation needs both: give the other one too, or neither.");
   return options;
