@@ -26,7 +26,7 @@ function(remat_target target)
     # Among instrumented code g++ loses track of what is initialised (in LibTorch's headers).
     target_compile_options(
       ${target} PRIVATE -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer
-                        -Wno-maybe-uninitialized)
+                        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(${target} PRIVATE -fsanitize=${sanitizers})
   endif()
 endfunction()
