@@ -1,0 +1,160 @@
+// plan_graph: the search, and what makes its result a plan.
+#include <algorithm>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <remat/error.h>
+#include <remat/planner.h>
+#include <remat/simulator.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "graph/indexed_graph.h"
+#include "plan/retention_search.h"
+#include "plan/retention_space.h"
+#include "plan/run_sequence.h"
+#include "plan/warm_patterns.h"
+
+namespace remat {
+namespace {
+
+using plan::RetentionSearch;
+using Clock = RetentionSearch::Clock;
+
+constexpr std::int64_t kEffort = 30'000'000;
+constexpr std::int64_t kEffortPerOp = 5'000;
+
+// How often, and with which share of the effort, a search that found nothing goes on to find out what
+// would have been possible.
+constexpr int kRoundsForLeastBudget = 3;
+constexpr std::int64_t kShareForLeastBudget = 5;
+
+std::string source_of(const OpGraph& graph) {
+  return fmt::format("plan_graph: op graph {}", quote(graph.name));
+}
+
+class GraphPlanner {
+ public:
+  GraphPlanner(const OpGraph& graph, const GraphPlanOptions& options)
+      : graph_(graph),
+        options_(options),
+        start_(Clock::now()),
+        effort_(options.effort > 0 ? options.effort : default_effort(graph)),
+        index_(graph, source_of(graph)),
+        space_(graph, index_) {}
+
+  GraphPlanResult run() {
+    const auto plain = plan_of(plain_runs());
+    result_.plain_peak = plain.predicted_peak;
+    consider(plain);
+    consider_warm_start();
+    if (result_.feasible && result_.plan.predicted_time == result_.plan.plain_time) {
+      result_.plan.stopped_by = "optimal";
+    } else {
+      search();
+    }
+    return finished();
+  }
+
+ private:
+  std::vector<std::size_t> plain_runs() const {
+    return plan::RetentionState(space_, options_.memory.count()).runs();
+  }
+
+  Plan plan_of(const std::vector<std::size_t>& runs) const {
+    auto plan = plan::with_drops(graph_, index_, runs);
+    const auto simulation = simulate(graph_, plan);
+    REMAT_ASSERT(simulation.valid());
+    plan.predicted_peak = simulation.peak;
+    plan.predicted_time = simulation.time;
+    plan.plain_time = simulation.plain_time;
+    return plan;
+  }
+
+  // Keeps the better plan: one that fits, then less time, then less memory.
+  void consider(Plan candidate) {
+    const bool fits = candidate.predicted_peak <= options_.memory;
+    const auto& best = result_.plan;
+    const auto peak = candidate.predicted_peak;
+    if (result_.min_feasible == Bytes() || peak < result_.min_feasible) result_.min_feasible = peak;
+    const bool better = best.actions.empty() || (fits && !result_.feasible) ||
+                        (fits && candidate.predicted_time < best.predicted_time) ||
+                        (!fits && !result_.feasible && peak < best.predicted_peak);
+    if (!better) return;
+    result_.feasible = result_.feasible || fits;
+    result_.plan = std::move(candidate);
+  }
+
+  void consider_warm_start() {
+    if (options_.warm_start == nullptr) return;
+    const auto simulation = simulate(graph_, *options_.warm_start);
+    REMAT_CHECK(simulation.valid(), InvalidArgument,
+                "{}: the plan to start from is not one for this graph: action {}: {}; start from a plan "
+                "that was made for it",
+                source_of(graph_), simulation.fault->action, simulation.fault->what);
+    for (const auto& action : options_.warm_start->actions) {
+      if (const auto* run = std::get_if<RunOp>(&action))
+        warm_runs_.push_back(*index_.find(run->op));
+    }
+    consider(plan_of(warm_runs_));
+  }
+
+  void search() {
+    RetentionSearch search(space_, options_.memory.count());
+    if (options_.time_limit) search.set_deadline(start_ + *options_.time_limit);
+    if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
+    search.search(effort_);
+    take(search);
+    for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {
+      look_for_least_budget(search.nearest());
+    }
+    result_.plan.stopped_by = search.out_of_time() ? "time" : "effort";
+  }
+
+  void take(RetentionSearch& search) {
+    search.load(search.best() ? *search.best() : search.nearest());
+    consider(plan_of(search.state().runs()));
+  }
+
+  // Half-way between what was asked for and what was found.
+  void look_for_least_budget(const RetentionSearch::Patterns& nearest) {
+    const auto middle = options_.memory + (result_.min_feasible - options_.memory) / 2;
+    RetentionSearch search(space_, middle.count());
+    if (options_.time_limit) search.set_deadline(start_ + *options_.time_limit);
+    search.offer(nearest);
+    search.refine(effort_ / kShareForLeastBudget);
+    take(search);
+  }
+
+  GraphPlanResult finished() {
+    auto& plan = result_.plan;
+    plan.budget = options_.memory;
+    plan.planner = "graph";
+    plan.effort = effort_;
+    plan.lower_bound_time = plan.plain_time;
+    result_.solve_time = Clock::now() - start_;
+    return std::move(result_);
+  }
+
+  const OpGraph& graph_;
+  const GraphPlanOptions& options_;
+  const Clock::time_point start_;
+  const std::int64_t effort_;
+  const graph::IndexedGraph index_;
+  const plan::RetentionSpace space_;
+  std::vector<std::size_t> warm_runs_;
+  GraphPlanResult result_;
+};
+
+}  // namespace
+
+std::int64_t default_effort(const OpGraph& graph) {
+  return std::max(kEffort, kEffortPerOp * static_cast<std::int64_t>(graph.ops.size()));
+}
+
+GraphPlanResult plan_graph(const OpGraph& graph, const GraphPlanOptions& options) {
+  return GraphPlanner(graph, options).run();
+}
+
+}  // namespace remat

@@ -1,0 +1,138 @@
+#include "plan/retention_search.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace remat::plan {
+namespace {
+
+// Found on the measured graphs of benchmarks/planner_quality: no one of them finds the best plan of all.
+constexpr double kCoolingBy100 = 0.98217;   // ^256 = 1/100
+constexpr double kCoolingBy1000 = 0.97338;  // ^256 = 1/1000
+constexpr Annealing kStarts[] = {
+    {1e-3, kCoolingBy100, 0.3, 0.2, 20},
+    {1e-3, kCoolingBy100, 0.3, 0.05, 50},
+    {3e-3, kCoolingBy1000, 0.3, 0.05, 30},
+    {3e-4, kCoolingBy100, 0.3, 0.3, 30},
+};
+constexpr Annealing kRefinements[] = {
+    {5e-4, kCoolingBy100, 0.5, 0, 20},
+    {5e-4, kCoolingBy100, 0.5, 0, 50},
+};
+constexpr int kStartRuns = 8;
+constexpr int kRefinementRuns = 2;
+constexpr std::int64_t kStartShare = 80;  // percent of the effort
+
+// A plan above the budget in every slot by the budget itself would pay this many plain steps.
+constexpr double kExcessScale = 20;
+constexpr double kPriceUp = 1.02;
+constexpr double kPriceDown = 0.985;
+constexpr double kLeastPrice = 0.05;
+constexpr double kHighestPrice = 1e5;
+constexpr int kMovesBetweenClocks = 4096;
+
+}  // namespace
+
+RetentionSearch::RetentionSearch(const RetentionSpace& space, std::int64_t budget)
+    : space_(space),
+      state_(space, budget),
+      moves_(space),
+      random_(0),
+      least_excess_(std::numeric_limits<std::int64_t>::max()) {
+  remember();
+}
+
+void RetentionSearch::load(const Patterns& patterns) {
+  state_.begin();
+  for (std::size_t gap = 0; gap < patterns.size(); ++gap) {
+    state_.keep(static_cast<Place>(gap), patterns[gap]);
+  }
+  state_.apply();
+}
+
+void RetentionSearch::offer(const Patterns& patterns) {
+  load(patterns);
+  remember();
+}
+
+void RetentionSearch::search(std::int64_t effort) {
+  if (!moves_.any()) return;
+  const auto end = work() + effort;
+  for (int run = 0; run < kStartRuns && !out_of_time_; ++run) {
+    load(Patterns(space_.gaps.size(), kKeepThroughout));
+    anneal(kStarts[run % std::size(kStarts)], effort * kStartShare / 100 / kStartRuns);
+  }
+  refine(end - work());
+}
+
+void RetentionSearch::refine(std::int64_t effort) {
+  if (!moves_.any()) return;
+  for (int run = 0; run < kRefinementRuns && !out_of_time_; ++run) {
+    load(best_ ? *best_ : nearest_);
+    anneal(kRefinements[run % std::size(kRefinements)], effort / kRefinementRuns);
+  }
+}
+
+void RetentionSearch::anneal(const Annealing& annealing, std::int64_t effort) {
+  price_ = annealing.price;
+  auto temperature = annealing.temperature;
+  const auto start = work();
+  for (int level = 0; level < kAnnealingLevels && !out_of_time_; ++level) {
+    const bool coarse = level < annealing.coarse_share * kAnnealingLevels;
+    run_level(annealing, temperature, coarse, start + effort * (level + 1) / kAnnealingLevels);
+    temperature *= annealing.cooling;
+    adapt_price();
+  }
+}
+
+void RetentionSearch::run_level(const Annealing& annealing, double temperature, bool coarse,
+                                std::int64_t until) {
+  energy_ = energy();
+  for (int moves = 1; work() < until; ++moves) {
+    state_.begin();
+    if (coarse) {
+      moves_.coarse(state_, random_);
+    } else {
+      moves_.fine(state_, random_, annealing.odd_percent);
+    }
+    if (state_.changed()) {
+      state_.apply();
+      const auto after = energy();
+      if (after <= energy_ || after - energy_ < temperature * random_.exponential()) {
+        energy_ = after;
+        remember();
+      } else {
+        state_.undo();
+      }
+    }
+    if (moves % kMovesBetweenClocks == 0 && deadline_ && Clock::now() >= *deadline_) {
+      out_of_time_ = true;
+      return;
+    }
+  }
+}
+
+double RetentionSearch::energy() const {
+  const auto plain_time = static_cast<double>(std::max<std::int64_t>(1, space_.plain_time));
+  const auto budget = static_cast<double>(std::max<std::int64_t>(1, state_.budget()));
+  return static_cast<double>(state_.replay_time()) / plain_time +
+         price_ * kExcessScale * static_cast<double>(state_.excess()) / (budget * space_.slots());
+}
+
+void RetentionSearch::adapt_price() {
+  price_ = state_.excess() > 0 ? std::min(price_ * kPriceUp, kHighestPrice)
+                               : std::max(price_ * kPriceDown, kLeastPrice);
+}
+
+void RetentionSearch::remember() {
+  if (state_.excess() == 0 && (!best_ || state_.replay_time() < best_replay_time_)) {
+    best_ = state_.patterns();
+    best_replay_time_ = state_.replay_time();
+  }
+  if (!best_ && state_.excess() < least_excess_) {
+    least_excess_ = state_.excess();
+    nearest_ = state_.patterns();
+  }
+}
+
+}  // namespace remat::plan

@@ -1,0 +1,41 @@
+// A set of slots, emptied from the first on.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "plan/retention_space.h"
+
+namespace remat::plan {
+
+class SlotSet {
+ public:
+  explicit SlotSet(Place slots) : words_(static_cast<std::size_t>(slots) / 64 + 1) {}
+
+  void insert(Place slot) {
+    const auto word = static_cast<std::size_t>(slot) / 64;
+    words_[word] |= std::uint64_t{1} << (slot % 64);
+    if (word < first_word_) first_word_ = word;
+  }
+
+  /// Calls `visit(slot)` for each slot, in order, and takes it out; `visit` may insert later ones.
+  template <class Visit>
+  void drain(Visit visit) {
+    for (auto word = first_word_; word < words_.size(); ++word) {
+      while (words_[word] != 0) {
+        const auto bit = std::countr_zero(words_[word]);
+        words_[word] &= words_[word] - 1;
+        visit(static_cast<Place>(word * 64) + bit);
+      }
+    }
+    first_word_ = words_.size();
+  }
+
+ private:
+  std::vector<std::uint64_t> words_;
+  std::size_t first_word_ = words_.size();
+};
+
+}  // namespace remat::plan
