@@ -12,9 +12,33 @@ std::size_t at(Place place) { return static_cast<std::size_t>(place); }
 LiveProfile::LiveProfile(Place slots, std::int64_t budget)
     : budget_(budget),
       live_(at((slots + kBlock - 1) / kBlock * kBlock), 0),
-      blocks_(at((slots + kBlock - 1) / kBlock)) {
+      blocks_(at((slots + kBlock - 1) / kBlock)),
+      saved_in_(blocks_.size(), 0) {
   // Slots that only fill the last block never count.
   std::fill(live_.begin() + slots, live_.end(), std::numeric_limits<std::int64_t>::min() / 4);
+}
+
+void LiveProfile::begin() {
+  ++begins_;
+  ranges_.clear();
+  saved_blocks_.clear();
+  excess_before_ = excess_;
+}
+
+void LiveProfile::undo() {
+  for (const auto& range : ranges_) {
+    for (auto slot = range.first; slot <= range.last; ++slot) live_[at(slot)] -= range.bytes;
+  }
+  for (const auto& saved : saved_blocks_) blocks_[at(saved.block)] = saved.what;
+  excess_ = excess_before_;
+}
+
+LiveProfile::Block& LiveProfile::saved(Place block) {
+  if (saved_in_[at(block)] != begins_) {
+    saved_in_[at(block)] = begins_;
+    saved_blocks_.push_back({block, blocks_[at(block)]});
+  }
+  return blocks_[at(block)];
 }
 
 std::int64_t LiveProfile::add(Place first, Place last, std::int64_t bytes) {
@@ -40,7 +64,8 @@ std::int64_t LiveProfile::peak() const {
 }
 
 void LiveProfile::add_within(Place block, Place first, Place last, std::int64_t bytes) {
-  auto& what = blocks_[at(block)];
+  auto& what = saved(block);
+  ranges_.push_back({first, last, bytes});
   const auto allowed = budget_ - what.added;
   std::int64_t change = 0;
   for (auto slot = first; slot <= last; ++slot) {
@@ -56,14 +81,13 @@ void LiveProfile::add_within(Place block, Place first, Place last, std::int64_t 
 }
 
 void LiveProfile::add_to_whole(Place block, std::int64_t bytes) {
-  auto& what = blocks_[at(block)];
+  auto& what = saved(block);
   const auto before = what.ceiling + what.added;
   what.added += bytes;
-  if (std::max(before, before + bytes) > budget_) measure(block);
+  if (std::max(before, before + bytes) > budget_) measure(what, block);
 }
 
-void LiveProfile::measure(Place block) {
-  auto& what = blocks_[at(block)];
+void LiveProfile::measure(Block& what, Place block) {
   const auto* live = live_.data() + block * kBlock;
   const auto allowed = budget_ - what.added;
   auto peak = live[0];

@@ -14,6 +14,10 @@ class LiveProfile {
  public:
   LiveProfile(Place slots, std::int64_t budget);
 
+  /// From here on, undo() takes back what add() does.
+  void begin();
+  void undo();
+
   /// Adds to the slots [first, last]; nothing if first > last. Returns how many blocks it visited.
   std::int64_t add(Place first, Place last, std::int64_t bytes);
 
@@ -25,7 +29,7 @@ class LiveProfile {
   std::int64_t peak() const;
 
  private:
-  static constexpr Place kBlock = 64;
+  static constexpr Place kBlock = 32;
 
   struct Block {
     std::int64_t added = 0;    // to all of its slots
@@ -35,12 +39,29 @@ class LiveProfile {
 
   void add_within(Place block, Place first, Place last, std::int64_t bytes);
   void add_to_whole(Place block, std::int64_t bytes);
-  void measure(Place block);
+  void measure(Block& what, Place block);
+  Block& saved(Place block);
+
+  struct Range {
+    Place first = 0;
+    Place last = 0;
+    std::int64_t bytes = 0;
+  };
+  struct SavedBlock {
+    Place block = 0;
+    Block what;
+  };
 
   std::int64_t budget_;
   std::int64_t excess_ = 0;
   std::vector<std::int64_t> live_;  // without what was added to whole blocks
   std::vector<Block> blocks_;
+
+  std::vector<Range> ranges_;  // added to live_ since begin()
+  std::vector<SavedBlock> saved_blocks_;
+  std::vector<std::int64_t> saved_in_;  // of each block: the last begin() after which it was saved
+  std::int64_t begins_ = 0;
+  std::int64_t excess_before_ = 0;
 };
 
 }  // namespace remat::plan

@@ -50,7 +50,7 @@ void RetentionState::begin() {
   ++work_;  // also of moves that change nothing: searches end
   changed_gaps_ = changed_slots_ = 0;
   saved_costs_.clear();
-  ranges_.clear();
+  profile_.begin();
   replay_time_before_ = replay_time_;
 }
 
@@ -80,10 +80,9 @@ void RetentionState::apply() {
 }
 
 void RetentionState::undo() {
-  for (const auto& range : ranges_) profile_.add(range.first, range.last, -range.bytes);
+  profile_.undo();
   for (const auto& saved : saved_costs_) {
     auto& slot = slots_[at(saved.slot)];
-    profile_.add(saved.slot, saved.slot, saved.memory - slot.memory);
     slot.memory = saved.memory;
     slot.replay_time = saved.replay_time;
   }
@@ -327,8 +326,6 @@ void RetentionState::forget_live(Place slot) {
 // ---- what is live across slots --------------------------------------------------------------------
 
 void RetentionState::add_range(Place first, Place last, std::int64_t bytes) {
-  if (first > last) return;
-  ranges_.push_back({first, last, bytes});
   work_ += (profile_.add(first, last, bytes) + 7) / 8;
 }
 

@@ -76,11 +76,6 @@ class RetentionState {
     std::int64_t memory = 0;
     std::int64_t replay_time = 0;
   };
-  struct Range {
-    Place first = 0;
-    Place last = 0;
-    std::int64_t bytes = 0;
-  };
 
   bool stays(Place gap, std::size_t touches) const;
   bool used_again(Place gap, std::size_t touches) const;
@@ -126,7 +121,6 @@ class RetentionState {
   std::vector<SavedGap> saved_gaps_;
   std::vector<SavedSlot> saved_slots_;
   std::vector<SavedCost> saved_costs_;
-  std::vector<Range> ranges_;
   std::vector<std::int64_t> saved_in_move_;  // of each gap: the last move that saved it
   std::size_t changed_gaps_ = 0;
   std::size_t changed_slots_ = 0;

@@ -1,0 +1,120 @@
+#include "plan/repetition.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace remat::plan {
+namespace {
+
+std::size_t at(Place place) { return static_cast<std::size_t>(place); }
+
+std::uint64_t signature_of(const OpGraph& graph, const graph::IndexedGraph& index, std::size_t op) {
+  const auto& what = graph.ops[op];
+  auto text = fmt::format("{}|{}|{}|{}", what.name, static_cast<int>(what.recompute),
+                          what.workspace.count(), what.reads.size());
+  for (const auto value : index.ops()[op].writes) {
+    text += fmt::format("|{}", graph.values[value].bytes.count());
+  }
+  return std::hash<std::string>()(text);
+}
+
+// The ops of one phase, in order, and their periods.
+struct PhaseOps {
+  std::vector<Place> ops;
+  std::optional<Period> period;
+};
+
+PhaseOps periods_of(const OpGraph& graph, const graph::IndexedGraph& index, Phase phase,
+                    Place least_blocks) {
+  PhaseOps result;
+  std::vector<std::uint64_t> signatures;
+  for (std::size_t op = 0; op < graph.ops.size(); ++op) {
+    if (graph.ops[op].phase != phase) continue;
+    result.ops.push_back(static_cast<Place>(op));
+    signatures.push_back(signature_of(graph, index, op));
+  }
+  result.period = find_period(signatures, least_blocks);
+  return result;
+}
+
+void enter(const PhaseOps& phase, std::vector<BlockPlace>& ops) {
+  const auto& period = *phase.period;
+  for (Place i = 0; i < period.period * period.copies; ++i) {
+    ops[at(phase.ops[at(period.begin + i)])] = {i / period.period, i % period.period};
+  }
+}
+
+// What backward's block j adds up to with the forward block that it reads most.
+std::optional<Place> sum_of_block_pairs(const graph::IndexedGraph& index, const PhaseOps& backward,
+                                        const std::vector<BlockPlace>& ops, const OpGraph& graph) {
+  std::map<Place, Place> votes;
+  for (const auto op : backward.ops) {
+    if (ops[at(op)].block < 0) continue;
+    for (const auto value : index.ops()[at(op)].reads) {
+      const auto writer = index.writer(value);
+      if (!writer || graph.ops[*writer].phase != Phase::kForward) continue;
+      if (ops[*writer].block >= 0) ++votes[ops[*writer].block + ops[at(op)].block];
+    }
+  }
+  const auto most = std::max_element(
+      votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == votes.end() ? std::nullopt : std::optional(most->first);
+}
+
+// Gives backward's blocks the numbers of forward's; those without a partner are outside.
+void number_as_forward(const PhaseOps& backward, Place sum, Place blocks,
+                       std::vector<BlockPlace>& ops) {
+  for (const auto op : backward.ops) {
+    auto& place = ops[at(op)];
+    if (place.block < 0) continue;
+    place.block = sum - place.block;
+    if (place.block < 0 || place.block >= blocks) place = {};
+  }
+}
+
+}  // namespace
+
+std::optional<Period> find_period(const std::vector<std::uint64_t>& signatures,
+                                  Place least_copies) {
+  const auto count = static_cast<Place>(signatures.size());
+  std::optional<Period> best;
+  Place best_covered = 0;
+  for (Place period = 1; period * least_copies <= count; ++period) {
+    Place run = 0;  // of ops equal to the one a period later
+    for (Place i = 0; i + period <= count; ++i) {
+      const bool equal = i + period < count && signatures[at(i)] == signatures[at(i + period)];
+      if (equal) {
+        ++run;
+        continue;
+      }
+      const auto copies = run / period + 1;
+      if (copies >= least_copies && copies * period > best_covered) {
+        best = Period{i - run, period, copies};
+        best_covered = copies * period;
+      }
+      run = 0;
+    }
+  }
+  return best;
+}
+
+std::optional<Repetition> find_repetition(const OpGraph& graph, const graph::IndexedGraph& index,
+                                          Place least_blocks) {
+  const auto forward = periods_of(graph, index, Phase::kForward, least_blocks);
+  const auto backward = periods_of(graph, index, Phase::kBackward, least_blocks);
+  if (!forward.period || !backward.period) return std::nullopt;
+  Repetition repetition{forward.period->copies, std::vector<BlockPlace>(graph.ops.size())};
+  enter(forward, repetition.ops);
+  enter(backward, repetition.ops);
+  const auto sum = sum_of_block_pairs(index, backward, repetition.ops, graph);
+  if (!sum) return std::nullopt;
+  number_as_forward(backward, *sum, repetition.blocks, repetition.ops);
+  return repetition;
+}
+
+}  // namespace remat::plan

@@ -1,0 +1,42 @@
+// Equal blocks in a row, as the layers of a transformer, in a graph's forward and backward.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <remat/graph.h>
+
+#include "graph/indexed_graph.h"
+#include "plan/retention_space.h"
+
+namespace remat::plan {
+
+/// Where an op stands in repeated blocks. Backward's blocks count in forward's order: block 3 of backward
+/// is the one that reads what block 3 of forward saved.
+struct BlockPlace {
+  Place block = -1;  ///< -1: outside
+  Place within = 0;  ///< its place in the block
+};
+
+struct Repetition {
+  Place blocks = 0;
+  std::vector<BlockPlace> ops;
+};
+
+/// The repetition that covers most ops: equal names, sizes and numbers of reads at equal distances, at
+/// least `least_blocks` times. Times may differ: they are measured.
+///
+/// Cost: quadratic in the ops of one phase, with a small constant (0.1 s for 20,000).
+std::optional<Repetition> find_repetition(const OpGraph& graph, const graph::IndexedGraph& index,
+                                          Place least_blocks);
+
+/// A run of equal periods in a row of signatures: [begin, begin + period * copies).
+struct Period {
+  Place begin = 0;
+  Place period = 0;
+  Place copies = 0;
+};
+std::optional<Period> find_period(const std::vector<std::uint64_t>& signatures, Place least_copies);
+
+}  // namespace remat::plan
