@@ -24,6 +24,8 @@
 namespace remat::cli {
 namespace {
 
+constexpr int kMaxOverflows = 40;  // from 2^16 down to 2^-24, the smallest float16
+
 std::vector<at::Tensor> state_tensors(Workload& workload) {
   auto tensors = workload.parameters();
   for (const auto& buffer : workload.buffers()) tensors.push_back(buffer);
@@ -37,10 +39,15 @@ std::vector<at::Tensor> state_tensors(Workload& workload) {
 // All that a training step changes, and the way back to it.
 class Start {
  public:
-  // The first step makes gradients and optimizer state: what is measured starts after it.
+  // The first step makes gradients and optimizer state: what is measured starts after it, and after
+  // the loss scale has come down to where float16 holds the gradients.
   static Start after_first_step(Workload& workload, const models::Batch& batch,
                                 std::uint64_t seed) {
-    workload.plain_step(batch);
+    for (int overflows = 0; workload.plain_step(batch).skipped; ++overflows) {
+      REMAT_CHECK(overflows < kMaxOverflows, Error,
+                  "the plain step's gradients overflow float16 at every loss scale: there is nothing "
+                  "to compare; try --dtype bf16");
+    }
     return {workload, seed};
   }
 
@@ -48,17 +55,20 @@ class Start {
     tensors_.restore(state_tensors(workload));
     auto steps = optimizer_steps_.begin();
     for (auto* state : workload.optimizer_state()) state->step(*steps++);
+    workload.loss_scaler() = scaler_;
     torch::manual_seed(seed_);
   }
 
  private:
-  Start(Workload& workload, std::uint64_t seed) : seed_(seed), tensors_(state_tensors(workload)) {
+  Start(Workload& workload, std::uint64_t seed)
+      : seed_(seed), tensors_(state_tensors(workload)), scaler_(workload.loss_scaler()) {
     for (const auto* state : workload.optimizer_state()) optimizer_steps_.push_back(state->step());
   }
 
   std::uint64_t seed_;
   Snapshot tensors_;
   std::vector<std::int64_t> optimizer_steps_;
+  std::optional<LossScaler> scaler_;
 };
 
 // What a training step gave.

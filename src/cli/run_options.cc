@@ -71,6 +71,16 @@ void add_run_flags(CLI::App& verb, RunOptions& options) {
       ->transform(whole_number(0, std::numeric_limits<std::int64_t>::max()));
   add("--threads", options.threads, "Threads; all cores unless given")
       ->transform(whole_number(1, kMaxThreads));
+  add_choice(
+      verb, "--dtype", options.precision, kPrecisions,
+      "What matrices are multiplied in (autocast; parameters stay f32; fp16 scales the loss)")
+      ->group("Run");
+  verb.add_option_function<std::string>(
+          "--device", [&options](const std::string& text) { options.device = parse_device(text); },
+          "Where to compute: cpu, cuda or cuda:N")
+      ->default_str(options.device.str())
+      ->type_name("NAME")
+      ->group("Run");
   add_step_flags(verb, options.step);
   verb.add_flag("--json", options.json, "Print the result as one JSON object")
       ->disable_flag_override();
@@ -89,6 +99,7 @@ void check(const RunOptions& options, const std::vector<Placement>& policies) {
               "--text is required: name a text file to train on, as in --text notes.txt");
   options.model.validate();
   learning_rate(options.step, options.lr, options.steps);
+  check_device(options.device, options.precision);
   try {
     for (const auto& policy : policies) policy.segments(options.model.layers);
   } catch (const InvalidArgument& error) {

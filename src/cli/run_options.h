@@ -10,6 +10,7 @@
 
 #include <remat/placement.h>
 
+#include "cli/precision.h"
 #include "cli/step_options.h"
 #include "models/decoder_config.h"
 
@@ -25,6 +26,8 @@ struct RunOptions {
   std::int64_t steps = 100;
   double lr = 3e-4;
   StepOptions step;
+  Precision precision = Precision::kF32;
+  c10::Device device = c10::kCPU;
   std::uint64_t seed = 1;
   std::int64_t threads = all_cores();
   bool json = false;

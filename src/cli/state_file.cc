@@ -27,7 +27,7 @@ using nlohmann::json;
 
 // As PNG's: a byte that is no ASCII, then line ends that a transfer as text would change.
 constexpr std::string_view kMagic = "\x89RMT\r\n\x1a\n";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kPrefix = 32;   // magic, version, zero, file size, header size
 constexpr std::size_t kChecksum = 4;  // CRC-32 of all before it
 constexpr const char* kAdvice = "name a file that `remat train --save` wrote, or train anew";

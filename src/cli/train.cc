@@ -28,6 +28,8 @@ namespace remat::cli {
 namespace {
 
 constexpr std::int64_t kMaxSaveEvery = 1'000'000'000;
+constexpr double kLowestLossScale =
+    0x1p-24;  // the smallest float16: what is scaled so is all zeros
 
 // What a training run has come to so far.
 struct TrainingRecord {
@@ -38,6 +40,8 @@ struct TrainingRecord {
   float last_loss = 0;
   double gradient_norm = 0;
   double learning_rate = 0;
+  std::int64_t skipped_steps = 0;  // in this run
+  std::optional<double> loss_scale;
   std::optional<float> validation_loss;
   Bytes peak;
   std::int64_t resumed_at = 0;  // steps done before this run
@@ -53,6 +57,7 @@ struct TrainingRecord {
     if (step_ns.empty()) first_loss = step.loss;
     last_loss = step.loss;
     gradient_norm = step.gradient_norm;
+    skipped_steps += step.skipped ? 1 : 0;
     step_ns.push_back(step.step_ns);
     total_ns += step.step_ns;
     tokens += tokens_of_step;
@@ -72,6 +77,7 @@ std::vector<std::string> progress_fields(const TrainingRecord& record, const Run
     fields.push_back(fmt::format("lr {:.2e}", record.learning_rate));
   }
   if (options.step.clip > 0) fields.push_back(fmt::format("norm {:.3f}", record.gradient_norm));
+  if (record.loss_scale) fields.push_back(fmt::format("scale {:g}", *record.loss_scale));
   return fields;
 }
 
@@ -79,6 +85,10 @@ void check_finite(const TrainingRecord& record, double lr) {
   REMAT_CHECK(std::isfinite(record.last_loss), Error,
               "the loss of step {} is not a finite number: training diverged; try a --lr below {}",
               record.steps(), lr);
+  REMAT_CHECK(!record.loss_scale || *record.loss_scale >= kLowestLossScale, Error,
+              "the gradients of step {} overflow float16 even at a loss scale of {:g}: training "
+              "diverged; try a --lr below {}, or --dtype bf16",
+              record.steps(), *record.loss_scale, lr);
 }
 
 void save(const TrainOptions& options, Workload& workload, const TrainingRecord& record,
@@ -104,6 +114,7 @@ TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::i
     record.learning_rate = rate.at(record.steps());
     workload.set_learning_rate(record.learning_rate);
     record.add(workload.step(workload.next_batch(), options.policy), workload.tokens_per_step());
+    if (const auto& scaler = workload.loss_scaler()) record.loss_scale = scaler->scale();
     check_finite(record, options.run.lr);
     record.interrupted = InterruptGuard::requested();
     last = record.steps() == options.run.steps || record.interrupted;
@@ -147,6 +158,10 @@ std::string json_summary(const TrainingRecord& record, const Placement& policy) 
                                     {"peak_bytes", record.peak.count()},
                                     {"step_ns", median_ns(record.step_ns)}};
   summary["learning_rate"] = record.learning_rate;
+  if (record.loss_scale) {
+    summary["loss_scale"] = *record.loss_scale;
+    summary["skipped_steps"] = record.skipped_steps;
+  }
   if (record.gradient_norm > 0) summary["gradient_norm"] = record.gradient_norm;
   if (record.validation_loss) summary["validation_loss"] = *record.validation_loss;
   return summary.dump(2) + "\n";

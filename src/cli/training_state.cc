@@ -1,5 +1,6 @@
 #include "cli/training_state.h"
 
+#include <cmath>
 #include <mutex>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <torch/utils.h>
 
 #include <remat/error.h>
@@ -22,6 +24,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kRandomNumbers = "random_numbers";
+constexpr const char* kDeviceRandomNumbers = "device_random_numbers";
 constexpr std::int64_t kNoStep = -1;  // of a parameter that the optimizer has not yet seen
 
 // The flags that decide what a step computes, and nothing else: --steps and --policy may change.
@@ -38,6 +41,8 @@ json deciding_options(const RunOptions& options) {
           {"--batch", options.batch},
           {"--lr", options.lr},
           {"--seed", options.seed},
+          {"--dtype", name_of(kPrecisions, options.precision)},
+          {"--device", c10::DeviceTypeName(options.device.type(), /*lower_case=*/true)},
           {"--accumulate", options.step.accumulate},
           {"--clip", options.step.clip},
           {"--weight-decay", options.step.weight_decay},
@@ -51,17 +56,28 @@ json text_of(const models::ByteText& text) {
   return {{"bytes", text.size()}, {"crc32", text.checksum()}};
 }
 
-// torch_bridge's CpuRngState is cheaper, but nothing that can be written to a file.
-at::Tensor random_numbers() {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::lock_guard<std::mutex> lock(generator.mutex());
-  return generator.get_state();
-}
+// A generator that dropout draws from, by the name that its state has in the file. torch_bridge's
+// CpuRngState is cheaper, but nothing that can be written to a file.
+struct NamedGenerator {
+  const char* name;
+  at::Generator generator;
 
-void set_random_numbers(const at::Tensor& state) {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::lock_guard<std::mutex> lock(generator.mutex());
-  generator.set_state(state);
+  at::Tensor state() {
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    return generator.get_state();
+  }
+  void set_state(const at::Tensor& state) {
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_state(state);
+  }
+};
+
+std::vector<NamedGenerator> generators_of(c10::Device device) {
+  std::vector<NamedGenerator> generators = {{kRandomNumbers, at::detail::getDefaultCPUGenerator()}};
+  if (!device.is_cpu()) {
+    generators.push_back({kDeviceRandomNumbers, at::globalContext().defaultGenerator(device)});
+  }
+  return generators;
 }
 
 // One parameter with what the optimizer knows of it. Without a step, or with a skipped one, that is
@@ -122,7 +138,9 @@ class Loader {
                   "the flags that wrote it",
                   printable(path_), name);
     };
-    require(kRandomNumbers, random_numbers());
+    for (auto& generator : generators_of(workload_.device())) {
+      require(generator.name, generator.state());
+    }
     for (const auto& [name, parameter] : workload_.named_parameters()) {
       const ParameterNames names(name);
       require(names.value, parameter);
@@ -140,8 +158,21 @@ class Loader {
     for (auto& [name, parameter] : workload_.named_parameters()) {
       put_parameter(ParameterNames(name), parameter, optimizer_steps.value(name, kNoStep));
     }
-    set_random_numbers(*file_.find(kRandomNumbers));
+    for (auto& generator : generators_of(workload_.device())) {
+      generator.set_state(*file_.find(generator.name));
+    }
+    if (workload_.loss_scaler()) put_loss_scale();
     return step;
+  }
+
+  void put_loss_scale() {
+    const auto& saved = file_.state.at("loss_scale");
+    const auto scale = saved.at("scale").get<double>();
+    const auto good_steps = saved.at("good_steps").get<std::int64_t>();
+    REMAT_CHECK(std::isfinite(scale) && scale > 0 && good_steps >= 0, Error,
+                "--resume {}: holds a loss scale that cannot be, {}; train anew", printable(path_),
+                saved.dump());
+    workload_.loss_scaler()->restore(scale, good_steps);
   }
 
   void put_parameter(const ParameterNames& names, torch::Tensor& parameter,
@@ -151,8 +182,9 @@ class Loader {
     // As in the middle of a training: adding the first gradient to zeros may change a zero's sign.
     parameter.mutable_grad() = torch::zeros_like(parameter);
     if (optimizer_step == kNoStep) return;
-    workload_.set_optimizer_state(parameter, optimizer_step, *file_.find(names.exp_avg),
-                                  *file_.find(names.exp_avg_sq));
+    workload_.set_optimizer_state(parameter, optimizer_step,
+                                  file_.find(names.exp_avg)->to(workload_.device()),
+                                  file_.find(names.exp_avg_sq)->to(workload_.device()));
   }
 
   const std::string& path_;
@@ -165,7 +197,10 @@ class Loader {
 
 void save_training_state(const std::string& path, Workload& workload, const RunOptions& options,
                          std::int64_t step) {
-  std::vector<NamedTensor> tensors = {{kRandomNumbers, random_numbers()}};
+  std::vector<NamedTensor> tensors;
+  for (auto& generator : generators_of(workload.device())) {
+    tensors.push_back({generator.name, generator.state()});
+  }
   json optimizer_steps = json::object();
   for (const auto& [name, parameter] : workload.named_parameters()) {
     const ParameterNames names(name);
@@ -176,13 +211,15 @@ void save_training_state(const std::string& path, Workload& workload, const RunO
       tensors.push_back({names.exp_avg_sq, state->exp_avg_sq()});
     }
   }
-  write_state_file(path,
-                   {{"step", step},
-                    {"options", deciding_options(options)},
-                    {"text", text_of(workload.text())},
-                    {"data_position", workload.text().position()},
-                    {"optimizer_steps", optimizer_steps}},
-                   tensors);
+  json state = {{"step", step},
+                {"options", deciding_options(options)},
+                {"text", text_of(workload.text())},
+                {"data_position", workload.text().position()},
+                {"optimizer_steps", optimizer_steps}};
+  if (const auto& scaler = workload.loss_scaler()) {
+    state["loss_scale"] = {{"scale", scaler->scale()}, {"good_steps", scaler->good_steps()}};
+  }
+  write_state_file(path, state, tensors);
 }
 
 std::int64_t load_training_state(const std::string& path, Workload& workload,

@@ -7,6 +7,7 @@
 
 #include <torch/version.h>
 
+#include "cli/choices.h"
 #include "cli/format.h"
 #include "report/text_table.h"
 
@@ -29,10 +30,11 @@ double paired_ratio(const std::vector<std::int64_t>& policy,
 std::string what_was_run(const VerifyOptions& options, std::int64_t parameters) {
   const auto& run = options.run;
   return fmt::format(
-      "{}\n{:.2f} M parameters; batch {} x {} bytes\n"
+      "{}\n{:.2f} M parameters; batch {} x {} bytes; {} on {}\n"
       "LibTorch {}, {} threads, {} interleaved repeats; times are medians\n",
       run.model.to_string(), static_cast<double>(parameters) * 1e-6, run.batch, run.model.seq,
-      TORCH_VERSION, run.threads, options.repeat);
+      name_of(kPrecisions, run.precision), run.device.str(), TORCH_VERSION, run.threads,
+      options.repeat);
 }
 
 std::vector<std::string> plain_row(const Verification& verification) {

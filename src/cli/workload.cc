@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <ATen/Parallel.h>
+#include <torch/cuda.h>
 #include <torch/nn/utils/clip_grad.h>
 #include <torch/utils.h>
 
@@ -62,22 +63,31 @@ std::vector<torch::optim::OptimizerParamGroup> parameter_groups(const torch::nn:
 std::shared_ptr<models::Decoder> make_model(const RunOptions& options) {
   at::set_num_threads(static_cast<int>(options.threads));
   torch::manual_seed(options.seed);
-  return models::make_decoder(options.model);
+  auto model = models::make_decoder(options.model);
+  model->to(options.device);  // the same weights on every device
+  return model;
 }
 
 }  // namespace
 
 Workload::Workload(const RunOptions& options)
     : step_options_(options.step),
+      device_(options.device),
+      precision_(options.precision),
       text_(models::ByteText::read(options.text, options.model.seq, options.seed)),
       batch_(options.batch),
       seq_(options.model.seq),
       model_(make_model(options)),
       optimizer_(parameter_groups(*model_, options), torch::optim::AdamWOptions(options.lr)) {
   text_.hold_out(options.step.val_fraction);
+  if (precision_ == Precision::kFp16) loss_scaler_.emplace();
   model_->observe_blocks([this] {
     if (is_recomputing()) ++recomputed_calls_;
   });
+}
+
+void Workload::finish() const {
+  if (device_.is_cuda()) torch::cuda::synchronize(device_.index());
 }
 
 template <class Forward>
@@ -85,15 +95,32 @@ float Workload::accumulate_gradients(const models::Batch& batch, Forward forward
                                      StepRecord& record) {
   const auto count = step_options_.accumulate;
   const auto inputs = batch.inputs.chunk(count), targets = batch.targets.chunk(count);
+  const double factor = (loss_scaler_ ? loss_scaler_->scale() : 1.0) / static_cast<double>(count);
   float sum = 0;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto start = Clock::now();
-    const auto loss = models::next_token_loss(forward(inputs[i]), targets[i]);
+    const auto loss = [&] {
+      const PrecisionScope scope(device_, precision_);
+      return models::next_token_loss(forward(inputs[i]), targets[i]);
+    }();
+    finish();
     record.forward_ns += ns_since(start);
-    (count == 1 ? loss : loss / static_cast<double>(count)).backward();
+    (factor == 1.0 ? loss : loss * factor).backward();
     sum += loss.template item<float>();
   }
   return sum / static_cast<float>(inputs.size());
+}
+
+void Workload::apply_gradients(StepRecord& record) {
+  record.skipped = loss_scaler_ && !loss_scaler_->unscale(gradients());
+  if (!record.skipped) {
+    if (step_options_.clip > 0) {
+      record.gradient_norm =
+          torch::nn::utils::clip_grad_norm_(model_->parameters(), step_options_.clip);
+    }
+    optimizer_.step();
+  }
+  if (loss_scaler_) loss_scaler_->update(!record.skipped);
 }
 
 template <class Forward>
@@ -104,13 +131,10 @@ StepRecord Workload::measure(const models::Batch& batch, Forward forward) {
   StepRecord record;
   const auto start = Clock::now();
   record.loss = accumulate_gradients(batch, forward, record);
-  if (step_options_.clip > 0) {
-    record.gradient_norm =
-        torch::nn::utils::clip_grad_norm_(model_->parameters(), step_options_.clip);
-  }
-  optimizer_.step();
+  apply_gradients(record);
+  finish();
   record.step_ns = ns_since(start);
-  record.peak = tracker_.peak_bytes();
+  record.peak = tracker_.peak_bytes(device_);
   record.recomputed_calls = recomputed_calls_;
   return record;
 }
@@ -136,7 +160,8 @@ float Workload::validation_loss() {
   model_->eval();
   double sum = 0;
   for (std::int64_t i = 0; i < kValidationBatches; ++i) {
-    const auto batch = text_.validation_batch(batch_, i, kValidationBatches);
+    const auto batch = on_device(text_.validation_batch(batch_, i, kValidationBatches));
+    const PrecisionScope scope(device_, precision_);
     sum += models::next_token_loss(model_->forward(batch.inputs), batch.targets).item<double>();
   }
   model_->train();

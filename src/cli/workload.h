@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <remat/memory.h>
 #include <remat/placement.h>
 
+#include "cli/loss_scaler.h"
 #include "cli/run_options.h"
 #include "models/byte_text.h"
 #include "models/decoder.h"
@@ -24,6 +26,7 @@ namespace remat::cli {
 struct StepRecord {
   float loss = 0;                     ///< the mean of the micro-batches'
   double gradient_norm = 0;           ///< before clipping; 0 where nothing is clipped
+  bool skipped = false;               ///< the optimizer's step: gradients overflowed
   std::int64_t forward_ns = 0;        ///< forward and loss
   std::int64_t step_ns = 0;           ///< forward, backward and optimizer
   Bytes peak;                         ///< of the step, tracked; all that is live counts
@@ -37,7 +40,9 @@ class Workload {
   explicit Workload(const RunOptions& options);
 
   /// All micro-batches of a step.
-  models::Batch next_batch() { return text_.next_batch(batch_ * step_options_.accumulate); }
+  models::Batch next_batch() {
+    return on_device(text_.next_batch(batch_ * step_options_.accumulate));
+  }
 
   /// One step on `batch` without any part of remat. Gradients are zeroed in place first, so that they
   /// stay allocated from the first step on, whatever the LibTorch version.
@@ -47,7 +52,7 @@ class Workload {
   StepRecord step(const models::Batch& batch, const Placement& placement);
 
   /// Tensor bytes live now: those of the model, the optimizer and what the caller holds.
-  Bytes live_bytes() const { return tracker_.live_bytes(); }
+  Bytes live_bytes() const { return tracker_.live_bytes(device_); }
 
   std::vector<torch::Tensor> parameters() const { return model_->parameters(); }
   std::vector<torch::Tensor> buffers() const { return model_->buffers(); }
@@ -62,6 +67,9 @@ class Workload {
   void set_optimizer_state(const torch::Tensor& parameter, std::int64_t step, torch::Tensor exp_avg,
                            torch::Tensor exp_avg_sq);
   models::ByteText& text() { return text_; }
+  c10::Device device() const { return device_; }
+  /// Scales the loss if there is one: with --dtype fp16.
+  std::optional<LossScaler>& loss_scaler() { return loss_scaler_; }
 
   std::int64_t parameter_count() const;
   std::int64_t tokens_per_step() const { return batch_ * step_options_.accumulate * seq_; }
@@ -75,11 +83,24 @@ class Workload {
   template <class Forward>
   StepRecord measure(const models::Batch& batch, Forward forward);
 
+  models::Batch on_device(const models::Batch& batch) const {
+    return {batch.inputs.to(device_), batch.targets.to(device_)};
+  }
+
+  /// Waits until the device has done all that it was given, so that times are of work.
+  void finish() const;
+
+  /// The optimizer's step, unless scaled gradients overflowed.
+  void apply_gradients(StepRecord& record);
+
   /// Gradients of the mean loss over `batch`, and that loss.
   template <class Forward>
   float accumulate_gradients(const models::Batch& batch, Forward forward, StepRecord& record);
 
   StepOptions step_options_;
+  c10::Device device_;
+  Precision precision_;
+  std::optional<LossScaler> loss_scaler_;
   models::ByteText text_;
   std::int64_t batch_;
   std::int64_t seq_;

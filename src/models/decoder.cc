@@ -93,7 +93,11 @@ std::shared_ptr<Decoder> make_decoder(const DecoderConfig& config) {
 }
 
 torch::Tensor next_token_loss(const torch::Tensor& logits, const torch::Tensor& targets) {
-  return torch::nn::functional::cross_entropy(logits.flatten(0, 1), targets.flatten());
+  // Under autocast logits have fewer bits; a sum over the vocabulary needs them all.
+  const bool short_floats =
+      logits.scalar_type() == torch::kHalf || logits.scalar_type() == torch::kBFloat16;
+  const auto exact = short_floats ? logits.to(torch::kFloat) : logits;
+  return torch::nn::functional::cross_entropy(exact.flatten(0, 1), targets.flatten());
 }
 
 }  // namespace remat::models

@@ -76,7 +76,7 @@ class Decoder : public torch::nn::Module {
 /// Errors: InvalidArgument as DecoderConfig::validate.
 std::shared_ptr<Decoder> make_decoder(const DecoderConfig& config);
 
-/// Mean cross entropy of the next token, in nats.
+/// Mean cross entropy of the next token, in nats; of float16 and bfloat16 logits in float.
 ///
 /// Shapes: logits (B, T, V), targets (B, T) int64; returns a scalar.
 torch::Tensor next_token_loss(const torch::Tensor& logits, const torch::Tensor& targets);

@@ -77,6 +77,14 @@ AutocastState AutocastState::disabled() const {
   return state;
 }
 
+AutocastState AutocastState::enabled(c10::DeviceType type, c10::ScalarType dtype) const {
+  AutocastState state = *this;
+  for (PerDevice& device : state.devices_) {
+    if (device.type == type) device = {type, true, dtype};
+  }
+  return state;
+}
+
 bool operator==(const AutocastState& a, const AutocastState& b) {
   const auto same = [](const auto& x, const auto& y) {
     return x.type == y.type && x.enabled == y.enabled && x.dtype == y.dtype;
@@ -97,6 +105,17 @@ ThreadStateGuard::ThreadStateGuard(const ThreadState& state)
 ThreadStateGuard::~ThreadStateGuard() {
   outer_.autocast.apply();
   set_intra_op_threads(outer_.intra_op_threads);
+}
+
+AutocastGuard::AutocastGuard(c10::DeviceType type, c10::ScalarType dtype)
+    : outer_(AutocastState::current()) {
+  outer_.enabled(type, dtype).apply();
+  at::autocast::increment_nesting();
+}
+
+AutocastGuard::~AutocastGuard() {
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  outer_.apply();
 }
 
 NoAutocastGuard::NoAutocastGuard() : outer_(AutocastState::current()) { outer_.disabled().apply(); }

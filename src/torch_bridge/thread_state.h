@@ -24,6 +24,9 @@ class AutocastState {
   /// The same state with autocast off on every device.
   AutocastState disabled() const;
 
+  /// The same state with autocast on in `dtype` on devices of `type`, CPU or CUDA.
+  AutocastState enabled(c10::DeviceType type, c10::ScalarType dtype) const;
+
   friend bool operator==(const AutocastState& a, const AutocastState& b);
 
  private:
@@ -57,6 +60,19 @@ class ThreadStateGuard {
  private:
   ThreadState outer_;
   c10::AutoGradMode grad_mode_;
+};
+
+/// While it lives, autocast is on in `dtype` on devices of `type`, CPU or CUDA: what torch.autocast is in
+/// Python. Weights that were cast are forgotten with the outermost one.
+class AutocastGuard {
+ public:
+  AutocastGuard(c10::DeviceType type, c10::ScalarType dtype);
+  ~AutocastGuard();
+  AutocastGuard(const AutocastGuard&) = delete;
+  AutocastGuard& operator=(const AutocastGuard&) = delete;
+
+ private:
+  AutocastState outer_;
 };
 
 /// While it lives, operators on this thread compute in the types that they are given, autocast or not.

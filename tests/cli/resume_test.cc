@@ -1,6 +1,4 @@
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -16,6 +14,7 @@ namespace remat::cli {
 namespace {
 
 using ::remat::testing::Arguments;
+using ::remat::testing::content_of;
 using ::remat::testing::lines_of;
 using ::remat::testing::ProgramRun;
 using ::remat::testing::run_here;
@@ -28,12 +27,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
-
-std::string content_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 class Resume : public ::testing::Test {
  protected:

@@ -2,9 +2,7 @@
 
 #include <chrono>
 #include <csignal>
-#include <fstream>
 #include <random>
-#include <sstream>
 #include <string>
 #include <sys/wait.h>
 #include <thread>
@@ -22,16 +20,11 @@
 namespace remat::cli {
 namespace {
 
+using ::remat::testing::content_of;
 using ::remat::testing::TemporaryFile;
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
-
-std::string content_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 std::string error_of_reading(const std::string& content) {
   const TemporaryFile file(content);
@@ -112,7 +105,7 @@ TEST_F(StateFiles, SayWhatIsWrongWithThem) {
               AllOf(HasSubstr("is not a training state of remat"), HasSubstr("train anew")));
   auto bytes = valid();
   bytes[8] = 9;
-  EXPECT_THAT(error_of_reading(bytes), HasSubstr("is of version 9, this program reads version 1"));
+  EXPECT_THAT(error_of_reading(bytes), HasSubstr("is of version 9, this program reads version 2"));
   bytes = valid();
   bytes[bytes.size() - 10] ^= 1;
   EXPECT_THAT(error_of_reading(bytes), HasSubstr("its checksum does not hold"));

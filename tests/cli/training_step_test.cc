@@ -1,6 +1,4 @@
 // What the flags of a training step do to it, seen from the program.
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -18,6 +16,7 @@ namespace remat::cli {
 namespace {
 
 using ::remat::testing::Arguments;
+using ::remat::testing::content_of;
 using ::remat::testing::lines_of;
 using ::remat::testing::run_here;
 using ::remat::testing::TemporaryFile;
@@ -25,12 +24,6 @@ using ::remat::testing::tiny;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
-
-std::string content_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 class TrainingStep : public ::testing::Test {
  protected:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fstream>
+#include <sstream>
 #include <stdlib.h>
 #include <string>
 #include <unistd.h>
@@ -9,6 +10,12 @@
 #include <gtest/gtest.h>
 
 namespace remat::testing {
+
+inline std::string content_of(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
 
 /// A file with this content, removed again.
 class TemporaryFile {

@@ -106,5 +106,30 @@ TEST(NoAutocastGuard, ComputesInTheGivenTypeAndLeavesAutocastAsItWas) {
   EXPECT_EQ(x.mm(x).scalar_type(), at::kBFloat16);
 }
 
+TEST(AutocastGuard, IsOnWhileItLivesAndForgetsWhatWasCast) {
+  using testing::CpuAutocast;
+  const bool enabled = CpuAutocast::enabled();
+  const at::ScalarType dtype = CpuAutocast::dtype();
+  const at::Tensor x = torch::ones({2, 2}), w = torch::ones({2, 2}).requires_grad_();
+  {
+    const AutocastGuard autocast(at::kCPU, at::kBFloat16);
+    EXPECT_TRUE(CpuAutocast::enabled());
+    EXPECT_EQ(torch::mm(x, w).scalar_type(), at::kBFloat16);
+    {
+      const AutocastGuard inner(at::kCUDA, at::kHalf);
+      EXPECT_EQ(CpuAutocast::dtype(), at::kBFloat16) << "of another device";
+    }
+    EXPECT_TRUE(CpuAutocast::enabled());
+  }
+  EXPECT_EQ(CpuAutocast::enabled(), enabled);
+  EXPECT_EQ(CpuAutocast::dtype(), dtype);
+  {
+    const torch::NoGradGuard no_grad;
+    w.fill_(2);  // behind the cache's back: it does not look at versions
+  }
+  const AutocastGuard autocast(at::kCPU, at::kBFloat16);
+  EXPECT_EQ(torch::mm(x, w)[0][0].item<float>(), 4.0F);
+}
+
 }  // namespace
 }  // namespace remat::torch_bridge
