@@ -15,6 +15,7 @@
 #include <remat/version.h>
 
 #include "base/text.h"
+#include "cli/plan.h"
 #include "cli/train.h"
 #include "cli/verify.h"
 
@@ -26,22 +27,25 @@ constexpr const char* kOutOfMemoryHint =
 
 class Program {
  public:
-  Program() : train_(add_train(app_, train_options_)), verify_(add_verify(app_, verify_options_)) {
+  Program()
+      : train_(add_train(app_, train_options_)),
+        verify_(add_verify(app_, verify_options_)),
+        plan_(add_plan(app_, plan_options_)) {
     app_.set_version_flag("--version", "remat " REMAT_VERSION_STRING);
     app_.require_subcommand(0, 1);  // checked by parse(): CLI11 would not name an unknown verb
     app_.footer(
-        "Exit status: 0 done, 1 failed, 2 usage.\n`remat VERB --help` lists the flags of a verb.");
+        "Exit status: 0 done, 1 failed, 2 usage, 3 no plan fits the budget.\n`remat VERB --help` lists the flags of a verb.");
   }
 
   void parse(int argc, const char* const* argv) {
     app_.parse(argc, argv);
     if (app_.get_subcommands().empty()) {
-      throw CLI::RequiredError("A verb, train or verify,");
+      throw CLI::RequiredError("A verb, train, verify or plan,");
     }
   }
 
   ExitStatus run_verb() {
-    const auto status = train_->parsed() ? train(train_options_) : verify(verify_options_);
+    const auto status = parsed_verb();
     std::cout.flush();
     if (!std::cout) throw Error("stdout cannot be written to: the result is lost");
     return status;
@@ -67,6 +71,11 @@ class Program {
   }
 
  private:
+  ExitStatus parsed_verb() const {
+    if (train_->parsed()) return train(train_options_);
+    return plan_->parsed() ? plan(plan_options_) : verify(verify_options_);
+  }
+
   // CLI11 would list everything that is left over, last first.
   std::string message_of(const CLI::ParseError& error) const {
     const auto left_over = app_.remaining(/*recurse=*/true);
@@ -83,10 +92,12 @@ class Program {
 
   TrainOptions train_options_;
   VerifyOptions verify_options_;
+  PlanOptions plan_options_;
   CLI::App app_{"Gradient checkpointing for LibTorch: train with less memory, bit-identically",
                 "remat"};
   CLI::App* train_;
   CLI::App* verify_;
+  CLI::App* plan_;
 };
 
 std::string without_backtrace(const c10::Error& error) {

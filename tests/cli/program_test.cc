@@ -43,7 +43,7 @@ void expect_usage_error(const BadInput& bad, const ProgramRun& run) {
 
 TEST(BadInput, VerbsAndFlags) {
   const std::vector<BadInput> cases = {
-      {{}, {"remat: ", "train or verify", "--help"}},
+      {{}, {"remat: ", "train, verify or plan", "--help"}},
       {{"trian"}, {"\"trian\"", "see remat --help"}},
       {{"--steps", "3"}, {"\"--steps\""}},
       {{"--policy", "sqrt", "train"}, {"\"--policy\""}},

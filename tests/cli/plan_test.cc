@@ -1,0 +1,268 @@
+#include "cli/plan.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <remat/simulator.h>
+
+#include "tests/cli/run_here.h"
+#include "tests/cli/run_remat.h"
+#include "tests/testing/op_graphs.h"
+#include "tests/testing/temporary_file.h"
+
+namespace remat::cli {
+namespace {
+
+using ::remat::testing::Arguments;
+using ::remat::testing::layers_graph;
+using ::remat::testing::lines_of;
+using ::remat::testing::ProgramRun;
+using ::remat::testing::run_here;
+using ::remat::testing::run_remat;
+using ::remat::testing::TemporaryFile;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using Json = nlohmann::ordered_json;
+
+// The plain step of eight layers takes 9002 bytes at its peak and 241 ns.
+class PlanVerb : public ::testing::Test {
+ protected:
+  PlanVerb() : graph_(layers_graph(8, 1000)), file_(to_json(graph_)) {}
+
+  // `remat plan FILE` with little effort, then `more`.
+  ProgramRun plan(const Arguments& more) const {
+    Arguments arguments = {"plan", file_.path(), "--effort", "20000"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_here(arguments);
+  }
+
+  Json plan_json(Arguments more) const {
+    more.emplace_back("--json");
+    return Json::parse(plan(more).out);
+  }
+
+  Plan plan_in(const std::string& path) const {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return read_plan(text.str(), path);
+  }
+
+  OpGraph graph_;
+  TemporaryFile file_;
+};
+
+std::vector<std::string> keys_of(const Json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  return keys;
+}
+
+TEST_F(PlanVerb, PrintsTheKeysOfTheFormat) {
+  const auto run = plan({"--memory", "6000", "--json"});
+  EXPECT_EQ(run.status, kDone);
+  EXPECT_THAT(run.err, IsEmpty());
+  const auto report = Json::parse(run.out);
+  EXPECT_THAT(keys_of(report),
+              ElementsAre("planner", "budget_bytes", "predicted_peak_bytes", "plain_peak_bytes",
+                          "plain_time_ns", "predicted_time_ns", "lower_bound_time_ns", "solve_ns",
+                          "stopped_by", "feasible", "min_feasible_bytes"));
+  EXPECT_EQ(report["planner"], "graph");
+  EXPECT_EQ(report["budget_bytes"], 6000);
+  EXPECT_LE(report["predicted_peak_bytes"], 6000);
+  EXPECT_EQ(report["plain_peak_bytes"], 9002);
+  EXPECT_EQ(report["plain_time_ns"], 241);
+  EXPECT_GT(report["predicted_time_ns"], 241);
+  EXPECT_GE(report["lower_bound_time_ns"], 241);
+  EXPECT_EQ(report["stopped_by"], "effort");
+  EXPECT_EQ(report["feasible"], true);
+}
+
+TEST_F(PlanVerb, WritesThePlanThatItReports) {
+  const TemporaryFile out("");
+  const auto report = plan_json({"--memory", "6000B", "--out", out.path()});
+  const auto plan = plan_in(out.path());
+  const auto simulation = simulate(graph_, plan);
+  ASSERT_TRUE(simulation.valid());
+  EXPECT_EQ(report["predicted_peak_bytes"], simulation.peak.count());
+  EXPECT_EQ(report["predicted_time_ns"], simulation.time.count());
+  EXPECT_EQ(plan.budget, Bytes(6000));
+}
+
+TEST_F(PlanVerb, WritesPlansThatTheIndependentCheckerAccepts) {
+  const std::string checker = REMAT_SHARED "/tools/check_plan.py";
+  if (!std::filesystem::exists(checker)) GTEST_SKIP() << "there is no " << checker;
+  const auto accepts = [&](const std::string& plan, int budget) {
+    const auto command = fmt::format("python3 -B '{}' '{}' '{}' --budget {} > /dev/null", checker,
+                                     file_.path(), plan, budget);
+    return std::system(command.c_str()) == 0;  // NOLINT(concurrency-mt-unsafe)
+  };
+  const TemporaryFile out("");
+  for (const char* planner : {"auto", "graph", "every:2", "segments:3", "sqrt"}) {
+    EXPECT_EQ(plan({"--memory", "8000", "--planner", planner, "--out", out.path()}).status, kDone);
+    EXPECT_TRUE(accepts(out.path(), 8000)) << planner;
+    EXPECT_FALSE(accepts(out.path(), 3000)) << planner;
+  }
+}
+
+TEST_F(PlanVerb, TakesThePlainStepWhereItFits) {
+  const auto run = plan({"--memory", "1GiB"});
+  EXPECT_EQ(run.status, kDone);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("stopped by optimal"), HasSubstr("0.00 %"),
+                             HasSubstr("\noptimal: no plan within this budget takes less time\n")));
+}
+
+TEST_F(PlanVerb, SaysInTheTableWhatThePlanCosts) {
+  const auto report = plan_json({"--memory", "6000"});
+  const double overhead = 100 * (report["predicted_time_ns"].get<double>() / 241 - 1);
+  const double bound = report["lower_bound_time_ns"].get<double>();
+  const double distance = 100 * (report["predicted_time_ns"].get<double>() / bound - 1);
+  const auto run = plan({"--memory", "6000"});
+  EXPECT_THAT(run.out,
+              HasSubstr("\"built\": op graph of 17 ops; plain step: peak 8.79 KiB, 241 ns"));
+  EXPECT_THAT(run.out, ContainsRegex(
+                           "budget +peak +overhead +bound +kept +replayed +solve time\n5.86 KiB "));
+  EXPECT_THAT(run.out, HasSubstr(fmt::format("  {:.2f} %  ", overhead)));
+  EXPECT_THAT(run.out, ContainsRegex(fmt::format("at most {:.0f}\\.[0-9]+ % above optimal\n",
+                                                 std::floor(distance))));
+}
+
+TEST_F(PlanVerb, PlacesSegmentsByRule) {
+  for (const char* planner : {"sqrt", "every:2", "segments:4"}) {
+    const auto report = plan_json({"--memory", "9000", "--planner", planner});
+    EXPECT_EQ(report["planner"], planner);
+    EXPECT_EQ(report["stopped_by"], "rule");
+    EXPECT_EQ(report["plain_peak_bytes"], 9002);
+    EXPECT_EQ(report["min_feasible_bytes"], report["predicted_peak_bytes"]);
+    EXPECT_GT(report["predicted_time_ns"], report["plain_time_ns"]);
+  }
+}
+
+TEST_F(PlanVerb, ExitsWithThreeWhereNothingFits) {
+  const TemporaryFile out("as before");
+  const auto run = plan({"--memory", "1500", "--json", "--out", out.path()});
+  EXPECT_EQ(run.status, kNoPlanFits);
+  const auto report = Json::parse(run.out);
+  EXPECT_EQ(report["feasible"], false);
+  EXPECT_EQ(report["budget_bytes"], 1500);
+  const auto smallest = report["min_feasible_bytes"].get<std::int64_t>();
+  EXPECT_GE(smallest, 2002);  // two activations and two gradients
+  ASSERT_THAT(lines_of(run.err), ::testing::SizeIs(1));
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("remat plan: no plan of graph for \"built\" fits"),
+                    HasSubstr("(1500 bytes)"), HasSubstr(fmt::format("--memory {} or", smallest))));
+  EXPECT_EQ((std::ostringstream() << std::ifstream(out.path()).rdbuf()).str(), "as before");
+  EXPECT_FALSE(std::filesystem::exists(out.path() + ".tmp"));
+  EXPECT_EQ(plan({"--memory", std::to_string(smallest)}).status, kDone);
+}
+
+TEST_F(PlanVerb, SaysInTheTableThatNothingFits) {
+  const auto run = plan({"--memory", "1500"});
+  EXPECT_EQ(run.status, kNoPlanFits);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("does not fit"), Not(HasSubstr("optimal"))));
+}
+
+TEST_F(PlanVerb, TakesNoLongerThanThePlanItStartsFrom) {
+  const TemporaryFile good("");
+  const auto first = plan_json({"--memory", "5500", "--out", good.path()});
+  const auto second = Json::parse(run_here({"plan", file_.path(), "--effort", "1", "--memory",
+                                            "6000", "--warm-start", good.path(), "--json"})
+                                      .out);
+  EXPECT_LE(second["predicted_time_ns"], first["predicted_time_ns"]);
+  EXPECT_EQ(second["feasible"], true);
+}
+
+TEST_F(PlanVerb, StopsAtTheTimeLimit) {
+  const auto run = run_here({"plan", file_.path(), "--memory", "8500", "--effort", "900000000000",
+                             "--time-limit", "0.05", "--json"});
+  EXPECT_EQ(run.status, kDone);
+  EXPECT_EQ(Json::parse(run.out)["stopped_by"], "time");
+}
+
+TEST_F(PlanVerb, RefusesWhatCannotBe) {
+  const TemporaryFile plan_file(
+      to_json(Plan{"built", Bytes(1), {}, Bytes(1), {}, {}, {}, "", 0, ""}));
+  const TemporaryFile text("some text");
+  const TemporaryFile future(R"({"format": "remat.opgraph/2"})");
+  const TemporaryFile nameless("{}");
+  const std::string file = file_.path();
+  struct BadInput {
+    Arguments arguments;
+    std::vector<std::string> said;
+  };
+  const std::vector<BadInput> cases = {
+      {{}, {"FILE is required", "remat plan net.json --memory 8GiB"}},
+      {{file}, {"--memory is required", "--memory 8GiB"}},
+      {{file, "--memory", "lots"}, {"--memory", "\"lots\"", "MiB"}},
+      {{file, "--memory", "-5"}, {"--memory", "-5"}},
+      {{file, "--memory", "1GiB", "--planner", "best"},
+       {"--planner", "must be auto, graph, chain, revolve:S", "every:K", "not \"best\""}},
+      {{file, "--memory", "1GiB", "--planner", "revolve:0"}, {"--planner", "\"revolve:0\""}},
+      {{file, "--memory", "1GiB", "--planner", "every:0"}, {"--planner", "\"every:0\""}},
+      {{file, "--memory", "1GiB", "--planner", "chain"},
+       {"--planner chain is for chains", "op graph", "--planner graph"}},
+      {{file, "--memory", "1GiB", "--planner", "revolve:3"}, {"--planner revolve:3", "op graph"}},
+      {{file, "--memory", "1GiB", "--planner", "segments:99"}, {"segments:99", "8"}},
+      {{file, "--memory", "1GiB", "--effort", "0"}, {"--effort", "\"0\""}},
+      {{file, "--memory", "1GiB", "--time-limit", "0"}, {"--time-limit", "\"0\""}},
+      {{file, "--memory", "1GiB", "--warm-start", "/no/such"}, {"--warm-start /no/such"}},
+      {{file, "--memory", "1GiB", "--warm-start", file}, {file, "remat.plan/1"}},
+      {{file, "--memory", "1GiB", "--warm-start", plan_file.path()}, {"not one for this graph"}},
+      {{file, "--memory", "1GiB", "--planner", "sqrt", "--warm-start", plan_file.path()},
+       {"--warm-start with --planner sqrt", "--planner graph"}},
+      {{"/no/such", "--memory", "1GiB"}, {"FILE /no/such", "No such file"}},
+      {{"/tmp", "--memory", "1GiB"}, {"FILE /tmp", "not a regular file"}},
+      {{text.path(), "--memory", "1GiB"}, {text.path(), "JSON"}},
+      {{nameless.path(), "--memory", "1GiB"}, {nameless.path(), "format"}},
+      {{future.path(), "--memory", "1GiB"}, {future.path(), "format", "remat.opgraph/2"}},
+      {{plan_file.path(), "--memory", "1GiB"},
+       {plan_file.path(), "format", "remat.plan/1", "remat.opgraph/1", "remat.chain/1"}},
+  };
+  for (const auto& [arguments, said] : cases) {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    auto all = arguments;
+    all.insert(all.begin(), "plan");
+    const auto run = run_here(all);
+    EXPECT_EQ(run.status, kUsage);
+    EXPECT_THAT(run.out, IsEmpty());
+    EXPECT_THAT(lines_of(run.err), ::testing::SizeIs(1)) << run.err;
+    for (const auto& what : said) EXPECT_THAT(run.err, HasSubstr(what));
+  }
+}
+
+TEST_F(PlanVerb, FailsBeforeTheSearchWhereThePlanCannotBeWritten) {
+  const auto run = run_here({"plan", file_.path(), "--memory", "6000", "--effort", "900000000000",
+                             "--out", "/no/such/plan.json"});
+  EXPECT_EQ(run.status, kFailed);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("--out /no/such/plan.json"), HasSubstr("No such file")));
+  EXPECT_THAT(run.out, IsEmpty());
+}
+
+TEST_F(PlanVerb, GivesItsStatusToTheShell) {
+  EXPECT_EQ(run_remat({"plan", file_.path(), "--memory", "1500", "--effort", "1000"}).status, 3);
+  EXPECT_EQ(run_remat({"plan", file_.path(), "--memory", "1GiB"}).status, 0);
+}
+
+TEST(PlanHelp, NamesEachFlag) {
+  const auto help = run_here({"plan", "--help"});
+  EXPECT_EQ(help.status, kDone);
+  for (const char* said : {"FILE", "--memory", "--planner", "--effort", "--time-limit",
+                           "--warm-start", "--out", "--json", "auto, graph, chain, revolve:S",
+                           "every:K, segments:N or sqrt", "Exit status: 3"}) {
+    EXPECT_THAT(help.out, HasSubstr(said));
+  }
+  EXPECT_THAT(run_here({"--help"}).out, AllOf(HasSubstr("plan"), HasSubstr("3 no plan fits")));
+}
+
+}  // namespace
+}  // namespace remat::cli
