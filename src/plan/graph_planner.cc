@@ -1,5 +1,8 @@
 // plan_graph: the search, and what makes its result a plan.
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -42,7 +45,8 @@ class GraphPlanner {
         start_(Clock::now()),
         effort_(options.effort > 0 ? options.effort : default_effort(graph)),
         index_(graph, source_of(graph)),
-        space_(graph, index_) {}
+        space_(graph, index_),
+        bound_(lower_bound_time(graph, options.memory)) {}
 
   GraphPlanResult run() {
     const auto plain = plan_of(plain_runs());
@@ -100,11 +104,16 @@ class GraphPlanner {
     consider(plan_of(warm_runs_));
   }
 
+  // Where nothing fits, what comes next is the smallest budget for which there may be a plan.
+  Bytes target() const {
+    return bound_ ? options_.memory : std::max(options_.memory, lower_bound_peak(graph_));
+  }
+
   void search() {
-    RetentionSearch search(space_, options_.memory.count());
+    RetentionSearch search(space_, target().count());
     if (options_.time_limit) search.set_deadline(start_ + *options_.time_limit);
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
-    search.search(effort_);
+    search.search(bound_ ? effort_ : effort_ / kShareForLeastBudget);
     take(search);
     for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {
       look_for_least_budget(search.nearest());
@@ -119,7 +128,7 @@ class GraphPlanner {
 
   // Half-way between what was asked for and what was found.
   void look_for_least_budget(const RetentionSearch::Patterns& nearest) {
-    const auto middle = options_.memory + (result_.min_feasible - options_.memory) / 2;
+    const auto middle = target() + (result_.min_feasible - target()) / 2;
     RetentionSearch search(space_, middle.count());
     if (options_.time_limit) search.set_deadline(start_ + *options_.time_limit);
     search.offer(nearest);
@@ -132,7 +141,7 @@ class GraphPlanner {
     plan.budget = options_.memory;
     plan.planner = "graph";
     plan.effort = effort_;
-    plan.lower_bound_time = plan.plain_time;
+    plan.lower_bound_time = bound_.value_or(plan.plain_time);
     result_.solve_time = Clock::now() - start_;
     return std::move(result_);
   }
@@ -143,6 +152,7 @@ class GraphPlanner {
   const std::int64_t effort_;
   const graph::IndexedGraph index_;
   const plan::RetentionSpace space_;
+  const std::optional<std::chrono::nanoseconds> bound_;  // empty: no plan fits
   std::vector<std::size_t> warm_runs_;
   GraphPlanResult result_;
 };
