@@ -21,8 +21,8 @@ MAY_INCLUDE = {
 TOP_FOLDERS = {"models", "cli"}  # may include everything, the other one too
 
 TORCH_FREE_FOLDERS = {"base", "graph", "plan", "report"}
-TORCH_FREE_HEADERS = {"version.h", "error.h", "bytes.h", "graph.h", "placement.h", "planner.h",
-                      "simulator.h"}
+TORCH_FREE_HEADERS = {"version.h", "error.h", "bytes.h", "chain_planner.h", "graph.h", "placement.h",
+                      "planner.h", "simulator.h"}
 TORCH = re.compile(r"^(torch|ATen|c10|caffe2)/")
 
 # Headers of LibTorch that only src/torch_bridge includes: they change between versions.

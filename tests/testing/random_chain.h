@@ -17,6 +17,7 @@ namespace remat::testing {
 struct ChainLimits {
   std::int64_t stages = 6;
   std::int64_t size = 100;  ///< largest bytes and nanoseconds
+  std::int64_t options = 3;
 };
 
 inline Chain random_chain(Choices& choices, ChainLimits limits = {}) {
@@ -36,7 +37,7 @@ inline Chain random_chain(Choices& choices, ChainLimits limits = {}) {
     if (choices.one_in(3)) stage.output_gradient = size();
     stage.forward_time = time();
     stage.forward_workspace = size();
-    const auto options = choices.between(1, 3);
+    const auto options = choices.between(1, limits.options);
     for (std::int64_t k = 0; k < options; ++k) {
       stage.options.push_back(
           {"option" + std::to_string(k), stage.output + size(), time(), size(), time(), size()});
