@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <c10/core/Device.h>
 
@@ -12,8 +13,8 @@ namespace remat {
 /// Counts the tensor bytes allocated and freed while it lives, per device.
 ///
 /// It sees the thread that made it, and the threads that autograd (and at::launch) run on that
-/// thread's behalf, CPU and device alike. Trackers nest and may overlap: each counts everything in
-/// its own lifetime.
+/// thread's behalf, CPU and device alike. After use_huge_page_allocator() it sees CPU memory on every
+/// thread. Trackers nest and may overlap: each counts everything in its own lifetime.
 ///
 /// Units:    bytes as the allocator handed them out: storages, not `numel * itemsize`. What the
 ///           operating system sees differs (free lists, fragmentation).
@@ -21,10 +22,11 @@ namespace remat {
 ///           is its release. LibTorch itself logs one warning to stderr when such a block is released
 ///           ("Memory block of unknown size ..."): make the tracker before the model to avoid it.
 /// Errors:   Error if another user of LibTorch's memory reporting (the profiler) is active on this
-///           thread.
+///           thread. After use_huge_page_allocator(), on a machine that has only CPUs, they coexist.
 /// Threads:  make and destroy it on the same thread; the readings may be taken on any thread.
 /// Lifetime: destroy trackers before any c10::DebugInfoGuard that is older than they are.
-/// Cost:     about 100 ns for each allocation and each release, and 64 bytes for each live block.
+/// Cost:     about 100 ns for each allocation and each release, and 64 bytes for each live block; a few
+///           nanoseconds after use_huge_page_allocator().
 class MemoryTracker {
  public:
   MemoryTracker();
@@ -46,5 +48,23 @@ class MemoryTracker {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Replaces LibTorch's CPU allocator for the rest of the process: blocks of 64 KiB and more come from huge
+/// pages and are reused, and every block is counted. Nothing calls it behind your back.
+///
+/// With the C library's malloc a training step faults its tensors in again and again, and the process
+/// holds a multiple of what is live. Here it holds at most about a tenth more than the most that was
+/// live (docs/design/memory.md), and gives back nothing before it ends.
+///
+/// Errors:   Error if another allocator has been installed with a higher priority.
+/// Threads:  call it while no other thread allocates tensors, best first in main(). More calls do nothing.
+/// Lifetime: tensors from before go back to the allocator that made them. Blocks taken with
+///           c10::Allocator::raw_allocate before must be released before.
+/// Cost:     as malloc for small blocks, and 64 bytes for each; large ones about 200 ns.
+void use_huge_page_allocator();
+
+/// Bytes of all CPU storages that are live now, on every thread, whoever made them, tracker or none.
+/// nullopt before use_huge_page_allocator(); what was allocated before that is not counted.
+std::optional<Bytes> live_cpu_bytes();
 
 }  // namespace remat

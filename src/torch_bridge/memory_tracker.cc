@@ -1,68 +1,33 @@
-// remat::MemoryTracker over the allocator events that LibTorch reports to its profiler slot.
+// remat::MemoryTracker over the allocator events that LibTorch reports to its profiler slot, and over the
+// ledger of remat's CPU allocator where that is installed.
 // Tried on LibTorch 1.13.1 and 2.6.0.
 #include <algorithm>
-#include <map>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
 
 #include <c10/core/Allocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <remat/error.h>
 #include <remat/memory.h>
 
+#include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/memory_counters.h"
 #include "torch_bridge/torch_version.h"
 
 namespace remat {
 namespace {
+
+using torch_bridge::CpuAllocator;
+using torch_bridge::MemoryCounters;
 
 #if REMAT_TORCH_AT_LEAST(2, 0)
 using TotalBytes = std::size_t;
 #else
 using TotalBytes = std::int64_t;
 #endif
-
-/// Bytes counted since a tracker was made, for each device.
-class Counters {
- public:
-  /// `first`: the number of the first allocation that counts.
-  explicit Counters(std::uint64_t first = 0) : first_(first) {}
-
-  bool counts(std::uint64_t allocation) const { return allocation >= first_; }
-
-  void add(c10::Device device, std::int64_t bytes) {
-    Counter& counter = counters_[key_of(device)];
-    counter.live += Bytes(bytes);
-    counter.peak = std::max(counter.peak, counter.live);
-  }
-  Bytes live(c10::Device device) const { return find(device).live; }
-  Bytes peak(c10::Device device) const { return find(device).peak; }
-  void reset_peak() {
-    for (auto& [key, counter] : counters_) {
-      counter.peak = counter.live;
-    }
-  }
-
- private:
-  using Key = std::pair<c10::DeviceType, c10::DeviceIndex>;
-  struct Counter {
-    Bytes live, peak;
-  };
-
-  // "cuda" without an index means the first device here, as the allocators always report an index.
-  static Key key_of(c10::Device device) {
-    return {device.type(),
-            device.is_cpu() ? c10::DeviceIndex(-1) : std::max<c10::DeviceIndex>(device.index(), 0)};
-  }
-  Counter find(c10::Device device) const {
-    const auto found = counters_.find(key_of(device));
-    return found != counters_.end() ? found->second : Counter();
-  }
-
-  std::uint64_t first_;
-  std::map<Key, Counter> counters_;
-};
 
 /// Receives LibTorch's allocator events and hands them to every tracker of the thread that made it.
 class Reporter final : public c10::MemoryReportingInfoBase {
@@ -71,7 +36,7 @@ class Reporter final : public c10::MemoryReportingInfoBase {
                          TotalBytes /*reserved*/, c10::Device device) override {
     std::lock_guard<std::mutex> lock(mutex_);
     const std::uint64_t allocation = number_of(block, bytes);
-    for (Counters* counters : trackers_) {
+    for (MemoryCounters* counters : trackers_) {
       if (counters->counts(allocation)) {
         counters->add(device, bytes);
       }
@@ -80,12 +45,12 @@ class Reporter final : public c10::MemoryReportingInfoBase {
   bool memoryProfilingEnabled() const override { return true; }
 
   /// `counters` count allocations from now on, and the releases of those.
-  void subscribe(Counters* counters) {
+  void subscribe(MemoryCounters* counters) {
     std::lock_guard<std::mutex> lock(mutex_);
-    *counters = Counters(next_allocation_);
+    *counters = MemoryCounters(next_allocation_);
     trackers_.push_back(counters);
   }
-  void unsubscribe(Counters* counters) {
+  void unsubscribe(MemoryCounters* counters) {
     std::lock_guard<std::mutex> lock(mutex_);
     trackers_.erase(std::find(trackers_.begin(), trackers_.end(), counters));
   }
@@ -112,7 +77,7 @@ class Reporter final : public c10::MemoryReportingInfoBase {
   }
 
   std::mutex mutex_;
-  std::vector<Counters*> trackers_;
+  std::vector<MemoryCounters*> trackers_;
   std::unordered_map<void*, std::uint64_t> live_blocks_;
   std::uint64_t next_allocation_ = 1;
 };
@@ -141,26 +106,57 @@ std::shared_ptr<Session> session_of_this_thread() {
   return session;
 }
 
+// Devices besides the CPU, whose allocators only report to the profiler's slot.
+bool other_devices() {
+  constexpr auto kTypes = static_cast<int>(c10::DeviceType::COMPILE_TIME_MAX_DEVICE_TYPES);
+  for (int type = 0; type < kTypes; ++type) {
+    const auto device = static_cast<c10::DeviceType>(type);
+    if (device == c10::kCPU || device == c10::kMeta) continue;
+    if (const auto* guard = c10::impl::device_guard_impl_registry[type].load();
+        guard != nullptr && guard->deviceCount() > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 class MemoryTracker::Impl {
  public:
-  Impl() : session_(session_of_this_thread()) { session_->reporter->subscribe(&counters_); }
-  ~Impl() { session_->reporter->unsubscribe(&counters_); }
+  Impl() {
+    if (cpu_ == nullptr || other_devices()) session_ = session_of_this_thread();
+    if (session_) session_->reporter->subscribe(&reported_);
+    if (cpu_ != nullptr) cpu_->ledger().subscribe(&ledger_);
+  }
+  ~Impl() {
+    if (session_) session_->reporter->unsubscribe(&reported_);
+    if (cpu_ != nullptr) cpu_->ledger().unsubscribe(&ledger_);
+  }
 
   Bytes live(c10::Device device) const {
-    return session_->reporter->locked([&] { return counters_.live(device); });
+    return read(device, [device](const MemoryCounters& counters) { return counters.live(device); });
   }
   Bytes peak(c10::Device device) const {
-    return session_->reporter->locked([&] { return counters_.peak(device); });
+    return read(device, [device](const MemoryCounters& counters) { return counters.peak(device); });
   }
   void reset_peak() {
-    session_->reporter->locked([&] { counters_.reset_peak(); });
+    if (session_) session_->reporter->locked([&] { reported_.reset_peak(); });
+    if (cpu_ != nullptr) cpu_->ledger().locked([&] { ledger_.reset_peak(); });
   }
 
  private:
-  std::shared_ptr<Session> session_;
-  Counters counters_;
+  template <class Read>
+  Bytes read(c10::Device device, Read&& read) const {
+    if (cpu_ != nullptr && device.is_cpu()) {
+      return cpu_->ledger().locked([&] { return read(ledger_); });
+    }
+    return session_ ? session_->reporter->locked([&] { return read(reported_); }) : Bytes(0);
+  }
+
+  CpuAllocator* cpu_ = CpuAllocator::installed();
+  std::shared_ptr<Session> session_;  // nullptr where the ledger tells all
+  MemoryCounters reported_, ledger_;
 };
 
 MemoryTracker::MemoryTracker() : impl_(std::make_unique<Impl>()) {}

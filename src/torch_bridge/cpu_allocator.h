@@ -1,0 +1,80 @@
+// LibTorch's CPU allocator, replaced: every block counted, the large ones from huge pages.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include <c10/core/Allocator.h>
+
+#include "torch_bridge/memory_counters.h"
+#include "torch_bridge/page_heap.h"
+#include "torch_bridge/torch_version.h"
+
+namespace remat::torch_bridge {
+
+/// The live bytes of an allocator, and those who follow them. Threads: any.
+class CpuLedger {
+ public:
+  /// The number of the allocation, from 1.
+  std::uint64_t add(std::int64_t bytes);
+  void remove(std::uint64_t allocation, std::int64_t bytes);
+
+  /// Of all allocations.
+  std::int64_t live_bytes() const;
+
+  /// `counters` count allocations from now on, and the releases of those.
+  void subscribe(MemoryCounters* counters);
+  void unsubscribe(MemoryCounters* counters);
+  template <class Read>
+  auto locked(Read&& read) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return read();
+  }
+
+ private:
+  void tell(std::uint64_t allocation, std::int64_t bytes);
+
+  mutable std::mutex mutex_;
+  std::vector<MemoryCounters*> followers_;
+  std::uint64_t allocations_ = 0;
+  std::int64_t live_ = 0;
+};
+
+/// Blocks with a header in front of them; large ones from `PageHeap`, the others, and those that it has
+/// no address space for, from the allocator that LibTorch starts with. Reports to LibTorch's profiler as
+/// that one does.
+class CpuAllocator final : public c10::Allocator {
+ public:
+  /// Takes LibTorch's place for CPU tensors, on the first call. Blocks made before go back where they
+  /// came from.
+  /// Errors: Error if another allocator has been installed with a higher priority than 1.
+  static void install();
+  /// nullptr before install().
+  static CpuAllocator* installed();
+
+#if REMAT_TORCH_AT_LEAST(2, 3)
+  c10::DataPtr allocate(std::size_t bytes) override { return make(bytes); }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+#else
+  c10::DataPtr allocate(std::size_t bytes) const override {
+    return const_cast<CpuAllocator*>(this)->make(bytes);
+  }
+#endif
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+
+  CpuLedger& ledger() { return ledger_; }
+  PageHeap& heap() { return heap_; }
+
+ private:
+  static CpuAllocator& instance();
+  c10::DataPtr make(std::size_t bytes);
+  static void release(void* data);
+
+  CpuLedger ledger_;
+  PageHeap heap_;
+};
+
+}  // namespace remat::torch_bridge
