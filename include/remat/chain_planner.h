@@ -3,9 +3,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <variant>
+#include <vector>
 
 #include <remat/bytes.h>
 #include <remat/graph.h>
+#include <remat/placement.h>
 
 namespace remat {
 
@@ -55,5 +59,98 @@ ChainPlanResult plan_chain(const Chain& chain, const ChainPlanOptions& options);
 /// Source: the linear relaxation of the multiple-choice knapsack problem: Sinha and Zoltners 1979,
 ///         Operations Research 27(3).
 std::chrono::nanoseconds chain_lower_bound(const Chain& chain, Bytes memory);
+
+/// The rules none, full, every:K, segments:N and sqrt on a chain's stages. A checkpointed segment runs
+/// saving nothing but its input, and again in its backward with all saved; the others are saved at once.
+/// Of each stage the option of least forward and backward time is used. The budget is the plan's peak.
+/// Errors: InvalidArgument if the chain cannot be, or has fewer stages than segments.
+/// Cost:   linear.
+/// Source: Chen et al. 2016, arXiv:1604.06174, section 3.
+ChainPlan plan_chain_segments(const Chain& chain, const Placement& placement);
+
+/// Chen's greedy segments: a segment ends where what its stages save exceeds a limit. Limits around the
+/// geometric mean of what is kept between segments and within the largest are tried; of the plans that fit
+/// `memory` the fastest is returned, else the one of least peak. The last segment is saved at once. The
+/// plan's budget is `memory`, so where none fits, its peak is above its budget.
+/// Errors: InvalidArgument if the chain cannot be.
+/// Cost:   some tens of simulations.
+/// Source: Chen et al. 2016, arXiv:1604.06174, algorithm 3 and section 4.3.
+ChainPlan plan_chain_greedy(const Chain& chain, Bytes memory);
+
+/// Revolve's schedule for equal steps, used on a chain: at most `slots` activations, the chain's input
+/// among them, are kept to run from; each stage is saved only just before its backward. The budget is
+/// the plan's peak.
+/// Errors: InvalidArgument if the chain cannot be, or unless `slots` >= 1.
+/// Cost:   its actions, about revolve_extra_steps plus two for each stage.
+/// Source: Griewank and Walther 2000, ACM TOMS 26(1), algorithm 799.
+ChainPlan plan_chain_revolve(const Chain& chain, std::int64_t slots);
+
+/// The least number of steps that run beyond the first, saved run of each, when `steps` equal steps
+/// are reversed with room for `slots` states, the first among them.
+/// Errors: InvalidArgument unless both are at least 1; if the result is 2^63 or more.
+/// Cost:   constant time for each repetition: at most linear in steps (one slot), mostly a few.
+/// Source: Griewank and Walther 2000, proposition 1.
+std::int64_t revolve_extra_steps(std::int64_t steps, std::int64_t slots);
+
+/// How far to run, keeping nothing, from a kept state with `steps` left to reverse and `slots` slots, its
+/// own among them, before the next state is kept: an optimal choice, at most steps - 1.
+/// Errors: InvalidArgument unless steps >= 2 and slots >= 1.
+/// Source: Griewank and Walther 2000, section 3.
+std::int64_t revolve_advance(std::int64_t steps, std::int64_t slots);
+
+/// Where states can be kept: so many, at such a price.
+struct StorageLevel {
+  std::int64_t slots = 0;
+  std::chrono::nanoseconds write{0};
+  std::chrono::nanoseconds read{0};
+};
+
+struct StepTimes {
+  std::chrono::nanoseconds forward{0};  ///< of a step that keeps nothing for its backward
+  std::chrono::nanoseconds reverse{0};  ///< of running a step for its backward, and that
+};
+
+/// State i is the input of step i. One state is at hand at any time; it is lost when steps run on from it.
+struct AdvanceSteps {
+  std::int64_t first = 0;
+  std::int64_t end = 0;  ///< the state then at hand
+};
+/// Keeps the state at hand, too, in a slot of a level.
+struct WriteState {
+  std::int64_t state = 0;
+  std::int64_t level = 0;
+};
+/// Makes a kept state the one at hand. With `last` its slot is free afterwards.
+struct ReadState {
+  std::int64_t state = 0;
+  std::int64_t level = 0;
+  bool last = false;
+};
+/// Frees the slot of a state that is not read again.
+struct FreeState {
+  std::int64_t state = 0;
+  std::int64_t level = 0;
+};
+/// From state `step`, at hand. The last step first.
+struct ReverseStep {
+  std::int64_t step = 0;
+};
+using LevelAction = std::variant<AdvanceSteps, WriteState, ReadState, FreeState, ReverseStep>;
+
+struct LevelPlan {
+  std::vector<LevelAction> actions;
+  std::chrono::nanoseconds time{0};
+};
+
+/// Reverses `steps` equal steps with slots on several levels, the cheapest first: device, host, disk. What
+/// a level keeps is reversed from there with the slots of cheaper levels. Step 0's input is at hand at first.
+///
+/// Errors: InvalidArgument unless steps >= 1, there is a level, the first has a slot, no number is negative
+///         and times add up to less than 2^63 ns; if the table would have more than 10^8 entries.
+/// Cost:   levels times steps^2 times the slots of the largest level (no more than steps of them count);
+///         8 bytes for each level, step and slot, twice.
+/// Source: Herrmann and Pallez 2020, ACM TOMS 46(2), section 4 (H-Revolve).
+LevelPlan plan_levels(std::int64_t steps, const StepTimes& times,
+                      const std::vector<StorageLevel>& levels);
 
 }  // namespace remat
