@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "graph/indexed_graph.h"
+#include "plan/repeated_search.h"
 #include "plan/retention_search.h"
 #include "plan/retention_space.h"
 #include "plan/run_sequence.h"
@@ -32,6 +33,9 @@ constexpr std::int64_t kEffortPerOp = 5'000;
 // would have been possible.
 constexpr int kRoundsForLeastBudget = 3;
 constexpr std::int64_t kShareForLeastBudget = 5;
+
+// Of the effort, in percent: what the search over a few of many equal blocks gets.
+constexpr std::int64_t kShareOfFew = 60;
 
 std::string source_of(const OpGraph& graph) {
   return fmt::format("plan_graph: op graph {}", quote(graph.name));
@@ -111,14 +115,27 @@ class GraphPlanner {
 
   void search() {
     RetentionSearch search(space_, target().count());
-    if (options_.time_limit) search.set_deadline(start_ + *options_.time_limit);
+    search.set_deadline(deadline());
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
-    search.search(bound_ ? effort_ : effort_ / kShareForLeastBudget);
+    spend(search, bound_ ? effort_ : effort_ / kShareForLeastBudget);
     take(search);
     for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {
       look_for_least_budget(search.nearest());
     }
     result_.plan.stopped_by = search.out_of_time() ? "time" : "effort";
+  }
+
+  void spend(RetentionSearch& search, std::int64_t effort) const {
+    const auto repetition = plan::RepeatedSearch::repetition_of(graph_, index_);
+    if (!repetition) return search.search(effort);
+    const plan::RepeatedSearch few(graph_, index_, space_, *repetition);
+    few.search(search, effort * kShareOfFew / 100, deadline());
+    search.refine(effort * (100 - kShareOfFew) / 100);
+  }
+
+  std::optional<Clock::time_point> deadline() const {
+    if (!options_.time_limit) return std::nullopt;
+    return start_ + *options_.time_limit;
   }
 
   void take(RetentionSearch& search) {
@@ -130,7 +147,7 @@ class GraphPlanner {
   void look_for_least_budget(const RetentionSearch::Patterns& nearest) {
     const auto middle = target() + (result_.min_feasible - target()) / 2;
     RetentionSearch search(space_, middle.count());
-    if (options_.time_limit) search.set_deadline(start_ + *options_.time_limit);
+    search.set_deadline(deadline());
     search.offer(nearest);
     search.refine(effort_ / kShareForLeastBudget);
     take(search);

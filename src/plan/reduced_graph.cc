@@ -37,11 +37,14 @@ bool ReducedGraph::keeps(Place block) const {
   return block < first_gone_ || block >= first_gone_ + gone_;
 }
 
-// In proportion: the first third of the kept blocks stands for the first third of all.
-Place ReducedGraph::representative(Place block) const {
+Place ReducedGraph::representative(Place block, BlockOrder order) const {
   const auto kept = repetition_.blocks - gone_;
-  const auto place =
-      static_cast<Place>(static_cast<std::int64_t>(block) * kept / repetition_.blocks);
+  const auto behind = repetition_.blocks - 1 - block;
+  auto place = static_cast<Place>(static_cast<std::int64_t>(block) * kept / repetition_.blocks);
+  if (order == BlockOrder::kInTurn) {
+    const auto last = kept / 2;  // that many blocks at the end are not repeated
+    place = behind < last ? kept - 1 - behind : block % (kept - last);
+  }
   return place < first_gone_ ? place : place + gone_;
 }
 
@@ -114,13 +117,15 @@ void ReducedGraph::add_op(std::size_t op) {
 
 std::vector<KeepPattern> ReducedGraph::expand(const RetentionSpace& whole,
                                               const RetentionSpace& reduced,
-                                              const std::vector<KeepPattern>& patterns) const {
+                                              const std::vector<KeepPattern>& patterns,
+                                              BlockOrder order) const {
   std::vector<KeepPattern> result(whole.gaps.size(), kKeepThroughout);
   for (std::size_t gap = 0; gap < whole.gaps.size(); ++gap) {
     const auto value = at(whole.gaps[gap].value);
     const auto writer = index_.writer(value);
     const auto block = writer ? repetition_.ops[*writer].block : -1;
-    const auto source = block < 0 ? std::optional(value) : twin(value, representative(block));
+    const auto source =
+        block < 0 ? std::optional(value) : twin(value, representative(block, order));
     if (!source || place_of_value_[*source] < 0) continue;
     const auto model = place_of_value_[*source];
     const auto number = static_cast<Place>(gap) - whole.first_gap[value];

@@ -12,6 +12,11 @@
 
 namespace remat::plan {
 
+/// Which kept block a block is done as. In proportion: the first third of all as the first third of the kept,
+/// so that a block knows how late in the step it is. In turn: one after the other and again from the first,
+/// but for the last ones, so that a block has the neighbours that were searched.
+enum class BlockOrder { kInProportion, kInTurn };
+
 /// Keeps the first and the last blocks, `kept` in all, and lets the block behind the hole read what the one
 /// before the hole writes.
 class ReducedGraph {
@@ -22,14 +27,13 @@ class ReducedGraph {
 
   const OpGraph& graph() const { return reduced_; }
 
-  /// What was decided for the reduced graph, for the whole: each block is done as the kept one at its
-  /// place in the row.
+  /// What was decided for the reduced graph, for the whole.
   std::vector<KeepPattern> expand(const RetentionSpace& whole, const RetentionSpace& reduced,
-                                  const std::vector<KeepPattern>& patterns) const;
+                                  const std::vector<KeepPattern>& patterns, BlockOrder order) const;
 
  private:
   bool keeps(Place block) const;
-  Place representative(Place block) const;
+  Place representative(Place block, BlockOrder order) const;
   Place op_at(bool backward, Place block, Place within) const;
   std::vector<ValueId> mapped_reads(std::size_t op) const;
   std::optional<std::size_t> mapped_value(std::size_t reader, std::size_t value) const;
