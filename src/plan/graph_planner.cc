@@ -26,7 +26,7 @@ namespace {
 using plan::RetentionSearch;
 using Clock = RetentionSearch::Clock;
 
-constexpr std::int64_t kEffort = 30'000'000;
+constexpr std::int64_t kEffort = 45'000'000;
 constexpr std::int64_t kEffortPerOp = 5'000;
 
 // How often, and with which share of the effort, a search that found nothing goes on to find out what

@@ -21,7 +21,6 @@ class LiveProfile {
   /// Adds to the slots [first, last]; nothing if first > last. Returns how many blocks it visited.
   std::int64_t add(Place first, Place last, std::int64_t bytes);
 
-  void set_budget(std::int64_t budget);
   std::int64_t budget() const { return budget_; }
 
   /// The sum over the slots of what passes the budget.

@@ -1,7 +1,6 @@
 #include "plan/retention_space.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <remat/error.h>
 
@@ -25,7 +24,7 @@ std::vector<Place> distinct(const std::vector<std::size_t>& places) {
 class SpaceBuilder {
  public:
   SpaceBuilder(const OpGraph& graph, const graph::IndexedGraph& index, RetentionSpace& space)
-      : graph_(graph), index_(index), space_(space), taken_by_(graph.values.size()) {}
+      : graph_(graph), index_(index), space_(space), takers_(graph.values.size()) {}
 
   void build() {
     space_.fixed = graph_.fixed.count();
@@ -41,7 +40,7 @@ class SpaceBuilder {
     for (std::size_t op = 0; op < graph_.ops.size(); ++op) {
       std::vector<std::size_t> taken;
       for (const auto& reuse : index_.ops()[op].reuses) {
-        taken_by_[reuse.read] = static_cast<Place>(op);
+        takers_[reuse.read].push_back(static_cast<Place>(op));
         taken.push_back(reuse.read);
       }
       space_.handed_over.add(distinct(taken));
@@ -56,7 +55,7 @@ class SpaceBuilder {
       const auto& what = graph_.ops[op];
       bool again = what.phase == Phase::kForward && what.recompute != Recompute::kNever;
       for (const auto value : index_.ops()[op].reads) {
-        again = again && (space_.replayable[value] || !taken_by_[value]);
+        again = again && (space_.replayable[value] || takers_[value].empty());
       }
       for (const auto value : index_.ops()[op].writes) {
         space_.writer[value] = static_cast<Place>(op);
@@ -69,6 +68,7 @@ class SpaceBuilder {
     std::vector<std::vector<std::size_t>> held(graph_.ops.size());
     for (std::size_t value = 0; value < graph_.values.size(); ++value) {
       const auto holder = index_.held_until(value);
+      space_.ever_held.push_back(holder.has_value());
       if (holder && static_cast<Place>(*holder) > space_.writer[value]) {
         held[*holder].push_back(value);
       }
@@ -104,9 +104,9 @@ class SpaceBuilder {
   void add_gap(Place value, Place begin, Place end) {
     Gap gap{value, begin, end};
     gap.last = end == space_.slots();
-    const auto& taken = taken_by_[at(value)];
-    gap.handed_over = taken && *taken == begin;
-    const bool gone = taken && *taken <= begin;
+    const auto& takers = takers_[at(value)];
+    gap.handed_over = std::count(takers.begin(), takers.end(), begin) > 0;
+    const bool gone = !takers.empty() && takers.front() <= begin;
     const auto holder = index_.held_until(at(value));
     const bool held = holder && begin < static_cast<Place>(*holder);
     gap.forced = !space_.replayable[at(value)] || (held && !gone);
@@ -114,14 +114,14 @@ class SpaceBuilder {
                 "plan: op graph {}: op {} ({}) reads value {}, whose storage op {} has taken over and "
                 "which cannot be made again; list a copy, or allow what makes it to run again",
                 quote(graph_.name), graph_.ops[at(end)].id, printable(graph_.ops[at(end)].name),
-                graph_.values[at(value)].id, graph_.ops[at(taken.value_or(0))].id);
+                graph_.values[at(value)].id, graph_.ops[at(takers.front())].id);
     space_.gaps.push_back(gap);
   }
 
   const OpGraph& graph_;
   const graph::IndexedGraph& index_;
   RetentionSpace& space_;
-  std::vector<std::optional<Place>> taken_by_;  // the op whose first run takes the storage
+  std::vector<std::vector<Place>> takers_;  // the ops whose first runs take the storage
   std::vector<std::vector<Place>> uses_;
 };
 

@@ -73,6 +73,7 @@ struct RetentionSpace {
   std::vector<std::int64_t> bytes;
   std::vector<Place> writer;  ///< -1 for inputs
   std::vector<bool> replayable;
+  std::vector<bool> ever_held;  ///< from outside, for a time
   std::vector<Place> first_gap;
   std::vector<Gap> gaps;  ///< those of a value one behind the other, in order of time
 };

@@ -269,10 +269,10 @@ void RetentionState::measure_slot(Place slot) {
   auto& what = slots_[at(slot)];
   live_ = 0;
   enter_live_after(slot);
-  what.memory = memory_of_run(slot, /*first=*/true);
+  what.memory = memory_of_run(slot, slot);
   what.replay_time = 0;
   for (auto op = what.replays.rbegin(); op != what.replays.rend(); ++op) {
-    what.memory = std::max(what.memory, memory_of_run(*op, /*first=*/false));
+    what.memory = std::max(what.memory, memory_of_run(*op, slot));
     what.replay_time += space_.time_of_replay[at(*op)];
   }
   forget_live(slot);
@@ -295,7 +295,8 @@ void RetentionState::enter_live_after(Place slot) {
   }
 }
 
-std::int64_t RetentionState::memory_of_run(Place op, bool first) {
+std::int64_t RetentionState::memory_of_run(Place op, Place slot) {
+  const bool first = op == slot;
   for (const auto value : first ? space_.touched_first[op] : space_.reads[op]) {
     if (alive_[at(value)]) continue;
     alive_[at(value)] = 1;
@@ -304,7 +305,9 @@ std::int64_t RetentionState::memory_of_run(Place op, bool first) {
   auto memory = live_ + space_.workspace[at(op)];
   for (const auto value : space_.writes[op]) {
     const auto bytes = space_.bytes[at(value)];
-    if (alive_[at(value)]) {
+    if (!first && held(value, slot)) {
+      memory += bytes;  // a second copy: the first cannot be let go
+    } else if (alive_[at(value)]) {
       alive_[at(value)] = 0;
       live_ -= bytes;
     } else {
@@ -315,6 +318,10 @@ std::int64_t RetentionState::memory_of_run(Place op, bool first) {
     for (const auto value : space_.handed_over[op]) memory -= space_.bytes[at(value)];
   }
   return memory;
+}
+
+bool RetentionState::held(Place value, Place slot) const {
+  return space_.ever_held[at(value)] && space_.gaps[at(space_.gap_at(value, slot))].forced;
 }
 
 void RetentionState::forget_live(Place slot) {

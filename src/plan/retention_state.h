@@ -26,7 +26,8 @@ constexpr KeepPattern kPatterns = 16;
 /// a move is that of the slots it changes, not of the step.
 ///
 /// Replays are made in the slot in which they are needed, depth first. What is kept but not used again
-/// before it is made again or the step ends does not count as live.
+/// before it is made again or the step ends does not count as live, but for outputs that are kept while
+/// their op runs again for another output: these count until then.
 class RetentionState {
  public:
   /// Everything is kept. `space` must outlive this.
@@ -95,7 +96,8 @@ class RetentionState {
   // what a slot costs
   void measure_slot(Place slot);
   void enter_live_after(Place slot);
-  std::int64_t memory_of_run(Place op, bool first);
+  std::int64_t memory_of_run(Place op, Place slot);
+  bool held(Place value, Place slot) const;
   void forget_live(Place slot);
   void update_cost(Place slot);
 
