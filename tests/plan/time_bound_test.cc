@@ -193,6 +193,41 @@ TEST(LowerBound, ChargesWhatInPlaceOpsOverwrote) {
   EXPECT_EQ(lower_bound_time(graph, Bytes(1000)), std::nullopt);
 }
 
+TEST(LowerBound, ReplaysWhatAnInPlaceOpJustOverwrote) {
+  testing::OpGraphBuilder build;
+  const auto a = build.value(5), c = build.value(20), b = build.value(5), end = build.value(0);
+  build.op(Phase::kForward, 7, {}, {a});
+  build.op(Phase::kForward, 5, {a}, {c});
+  auto& in_place = build.op(Phase::kForward, 3, {a}, {b});
+  in_place.reuses = {{a, b}};
+  in_place.workspace = Bytes(20);
+  build.op(Phase::kBackward, 1, {b, c}, {end});
+  // As it runs there is room for a, but not for c; and a is being overwritten.
+  EXPECT_EQ(lower_bound_time(build.graph(), Bytes(30)), 16ns + 5ns + 7ns);
+}
+
+TEST(LowerBound, KeepsTheSmallestOfWhatReplaysNeed) {
+  testing::OpGraphBuilder build;
+  const auto input = build.value(10), a = build.value(15), end = build.value(0);
+  build.op(Phase::kForward, 7, {input}, {a});
+  build.op(Phase::kForward, 7, {}, {}).workspace = Bytes(100);
+  build.op(Phase::kBackward, 1, {a}, {end});
+  EXPECT_EQ(lower_bound_peak(build.graph()), Bytes(110));
+}
+
+TEST(LowerBound, CountsInputsBeforeAnythingRuns) {
+  testing::OpGraphBuilder build(100);
+  const auto a = build.value(10), b = build.value(20), end = build.value(1);
+  build.op(Phase::kForward, 7, {a}, {end});
+  build.op(Phase::kForward, 7, {}, {b});
+  auto graph = build.graph();
+  graph.ops[1].writes.clear();
+  const auto bound = plan::peak_bound(graph);
+  EXPECT_EQ(bound.peak, Bytes(130));
+  EXPECT_EQ(bound.binding_op, std::nullopt);
+  EXPECT_EQ(lower_bound_time(graph, Bytes(129)), std::nullopt);
+}
+
 TEST(LowerBound, CountsWorkspaceAndFixedBytes) {
   auto graph = ThreeLayers().build.graph();
   graph.fixed = Bytes(100);
