@@ -1,7 +1,6 @@
 #include "cli/graph_step_planner.h"
 
-#include <algorithm>
-#include <unordered_map>
+#include <chrono>
 #include <utility>
 
 #include <remat/error.h>
@@ -31,30 +30,11 @@ PlannedStep described(const OpGraph& graph, Plan plan) {
   return step;
 }
 
-// What the values that an op touches take while it runs: what it reuses has the storage of what it
-// writes there.
-Bytes working_set(const GraphOp& op, const std::unordered_map<ValueId, Bytes>& sizes) {
-  std::vector<ValueId> touched = op.reads;
-  touched.insert(touched.end(), op.writes.begin(), op.writes.end());
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  Bytes bytes = op.workspace;
-  for (const auto value : touched) bytes += sizes.at(value);
-  for (const auto& reuse : op.reuses) bytes -= sizes.at(reuse.read);
-  return bytes;
-}
-
 class GraphStepPlanner : public StepPlanner {
  public:
   explicit GraphStepPlanner(const OpGraph& graph) : graph_(graph) {}
 
-  Bytes floor() const override {
-    std::unordered_map<ValueId, Bytes> sizes;
-    for (const auto& value : graph_.values) sizes.emplace(value.id, value.bytes);
-    Bytes largest;
-    for (const auto& op : graph_.ops) largest = std::max(largest, working_set(op, sizes));
-    return graph_.fixed + largest;
-  }
+  Bytes floor() const override { return lower_bound_peak(graph_); }
 
  protected:
   const OpGraph& graph_;
@@ -79,6 +59,8 @@ class GraphSearch : public GraphStepPlanner {
     return step;
   }
 
+  bool searches() const override { return true; }
+
  private:
   SearchLimits limits_;
 };
@@ -93,6 +75,7 @@ class GraphPlacement : public GraphStepPlanner {
     auto plan = plan::plan_segments(graph_, placement_);
     const auto solve_time = std::chrono::steady_clock::now() - start;
     plan.budget = memory;
+    plan.lower_bound_time = lower_bound_time(graph_, memory).value_or(plan.plain_time);
     plan.stopped_by = "rule";
     auto step = described(graph_, std::move(plan));
     step.min_feasible = step.predicted_peak;
@@ -100,6 +83,8 @@ class GraphPlacement : public GraphStepPlanner {
     step.solve_time = solve_time;
     return step;
   }
+
+  bool searches() const override { return false; }
 
  private:
   Placement placement_;

@@ -15,11 +15,14 @@
 #include "cli/atomic_file.h"
 #include "cli/choices.h"
 #include "cli/numbers.h"
+#include "cli/plan_explain.h"
 #include "cli/plan_report.h"
+#include "cli/plan_sweep.h"
 
 namespace remat::cli {
 namespace {
 
+constexpr std::int64_t kMaxSweep = 10'000;
 constexpr double kMaxTimeLimitSeconds = 1e9;  // far from where nanoseconds overflow
 
 // Adds `flag`, whose text `read` takes; what it refuses is a usage error that names the flag.
@@ -61,11 +64,25 @@ void add_search_flags(CLI::App& verb, PlanOptions& options) {
       "PLAN");
 }
 
+void check_sweep(const PlanOptions& options) {
+  REMAT_CHECK(options.planner.searches(), InvalidArgument,
+              "--sweep with --planner {}: it makes the same plan for each budget; give --planner "
+              "graph or chain",
+              options.planner.to_string());
+  REMAT_CHECK(options.warm_start.empty(), InvalidArgument,
+              "--sweep with --warm-start: a sweep begins each search with the plan of the budget "
+              "below; give one of the two");
+  REMAT_CHECK(options.memory || (options.out.empty() && !options.explain), InvalidArgument,
+              "{} with --sweep is about the plan for one budget: say which, as in --memory 8GiB",
+              options.out.empty() ? "--explain" : "--out");
+}
+
 void check(const PlanOptions& options) {
   REMAT_CHECK(!options.file.empty(), InvalidArgument,
               "FILE is required: name an op graph or a chain, as in remat plan net.json --memory 8GiB");
+  if (options.sweep > 0) return check_sweep(options);
   REMAT_CHECK(options.memory, InvalidArgument,
-              "--memory is required: say what the whole step may use, as in --memory 8GiB");
+              "--memory is required: say what the whole step may use, as in --memory 8GiB, or give --sweep for the whole curve");
   REMAT_CHECK(options.warm_start.empty() || options.planner.searches(), InvalidArgument,
               "--warm-start with --planner {}: it makes one plan by rule and starts from none; give "
               "--planner graph",
@@ -93,6 +110,37 @@ void write(AtomicFile& file, const AnyPlan& plan) {
   file.commit();
 }
 
+Sweep make_plans(const PlanOptions& options, const StepPlanner& planner,
+                 const AnyPlan* warm_start) {
+  if (options.sweep > 0) return sweep(planner, options.sweep, options.memory);
+  return {{planner.plan(*options.memory, warm_start)}, 0};
+}
+
+std::optional<GraphExplanation> explanation(const PlanOptions& options, const PlanInput& input,
+                                            const StepPlanner& planner, const Sweep& plans) {
+  const auto* graph = std::get_if<OpGraph>(&input);
+  if (!options.explain || graph == nullptr || !plans.steps[*plans.asked].feasible) return {};
+  return explain(*graph, planner, plans.steps[*plans.asked]);
+}
+
+std::string json_report(const PlanOptions& options, const Sweep& plans,
+                        const std::optional<GraphExplanation>& why) {
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& step : plans.steps) list.push_back(json_of(step));
+  if (why) list[*plans.asked]["explanation"] = json_of(*why);
+  return (options.sweep > 0 ? list : list[0]).dump(2) + "\n";
+}
+
+std::string report(const PlanOptions& options, const PlanInput& input, const StepPlanner& planner,
+                   const Sweep& plans) {
+  const auto why = explanation(options, input, planner, plans);
+  if (options.json) return json_report(options, plans, why);
+  auto text =
+      options.sweep > 0 ? text_report(plans, input) : text_report(plans.steps.front(), input);
+  if (why) text += text_of(*why, std::get<OpGraph>(input), plans.steps[*plans.asked]);
+  return text;
+}
+
 }  // namespace
 
 CLI::App* add_plan(CLI::App& program, PlanOptions& options) {
@@ -100,7 +148,7 @@ CLI::App* add_plan(CLI::App& program, PlanOptions& options) {
       "plan", "Find out what to keep and what to replay so that a step fits a budget");
   verb->add_option("FILE", options.file,
                    "The step: an op graph (remat.opgraph/1) or a chain (remat.chain/1)");
-  add_text(*verb, "--memory", "What the whole step may use, as in 8GiB or 500MB; required",
+  add_text(*verb, "--memory", "What the whole step may use, as in 8GiB or 500MB",
            [&options](const std::string& text) { options.memory = Bytes::parse(text); })
       ->type_name("SIZE");
   add_text(*verb, "--planner",
@@ -109,7 +157,16 @@ CLI::App* add_plan(CLI::App& program, PlanOptions& options) {
            [&options](const std::string& text) { options.planner = PlannerChoice::parse(text); })
       ->type_name("PLANNER");
   add_search_flags(*verb, options);
+  verb->add_option("--sweep", options.sweep,
+                   "Plans for N budgets, from the smallest found to the plain step's peak; the one "
+                   "nearest to --memory is --memory")
+      ->transform(whole_number(1, kMaxSweep))
+      ->type_name("N");
   verb->add_option("--out", options.out, "Writes the plan to this file")->type_name("PLAN.json");
+  verb->add_flag("--explain", options.explain,
+                 "Say what is kept, what is dropped and why, what the next GiB would bring, and "
+                 "which moment is the tightest")
+      ->disable_flag_override();
   verb->add_flag("--json", options.json, "Print the result as JSON")->disable_flag_override();
   verb->footer(
       "Exit status: 3 if no plan fits; the smallest budget for which one was found is then on stderr "
@@ -123,11 +180,12 @@ ExitStatus plan(const PlanOptions& options) {
   const auto planner = make_step_planner(input, options.planner, options.limits);
   const auto warm_start = read_warm_start(options.warm_start, input);
   const auto out = open_out(options.out);
-  const auto step = planner->plan(*options.memory, warm_start.get());
-  if (step.feasible && out) write(*out, step.plan);
-  std::cout << (options.json ? json_report(step) : text_report(step, input));
-  if (step.feasible) return kDone;
-  std::cerr << fmt::format("remat plan: {}\n", does_not_fit(step, input));
+  const auto plans = make_plans(options, *planner, warm_start.get());
+  const auto* asked = plans.asked ? &plans.steps[*plans.asked] : nullptr;
+  if (asked != nullptr && asked->feasible && out) write(*out, asked->plan);
+  std::cout << report(options, input, *planner, plans);
+  if (asked == nullptr || asked->feasible) return kDone;
+  std::cerr << fmt::format("remat plan: {}\n", does_not_fit(*asked, input, planner->floor()));
   return kNoPlanFits;
 }
 

@@ -20,6 +20,8 @@ struct PlanOptions {
   std::optional<Bytes> memory;
   PlannerChoice planner;
   SearchLimits limits;
+  std::int64_t sweep = 0;  ///< how many budgets; 0: the one
+  bool explain = false;
   std::string warm_start;  ///< path of a plan; empty: none
   std::string out;         ///< where the plan goes; empty: nowhere
   bool json = false;
@@ -28,7 +30,7 @@ struct PlanOptions {
 /// Adds the verb and its flags to `program`.
 CLI::App* add_plan(CLI::App& program, PlanOptions& options);
 
-/// Plans and reports. kNoPlanFits if nothing fits; then no plan is written.
+/// Plans and reports. kNoPlanFits if nothing fits `memory`; then no plan is written.
 /// Errors: InvalidArgument for options and files that cannot be, Error if the plan cannot be written.
 ExitStatus plan(const PlanOptions& options);
 

@@ -50,8 +50,11 @@ class StepPlanner {
   /// Errors: InvalidArgument where it is not.
   virtual PlannedStep plan(Bytes memory, const AnyPlan* warm_start) const = 0;
 
-  /// What any plan needs, because some op or stage alone needs it. Less may be impossible all the same.
+  /// Any plan needs this much. It may be that none makes do with it.
   virtual Bytes floor() const = 0;
+
+  /// Whether plans differ with the budget.
+  virtual bool searches() const = 0;
 };
 
 /// Errors: InvalidArgument that says which planners there are for `input` if this is not one of them.

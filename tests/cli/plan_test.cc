@@ -42,7 +42,7 @@ class PlanVerb : public ::testing::Test {
 
   // `remat plan FILE` with little effort, then `more`.
   ProgramRun plan(const Arguments& more) const {
-    Arguments arguments = {"plan", file_.path(), "--effort", "20000"};
+    Arguments arguments = {"plan", file_.path(), "--effort", "200000"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_here(arguments);
   }
@@ -125,16 +125,12 @@ TEST_F(PlanVerb, TakesThePlainStepWhereItFits) {
 TEST_F(PlanVerb, SaysInTheTableWhatThePlanCosts) {
   const auto report = plan_json({"--memory", "6000"});
   const double overhead = 100 * (report["predicted_time_ns"].get<double>() / 241 - 1);
-  const double bound = report["lower_bound_time_ns"].get<double>();
-  const double distance = 100 * (report["predicted_time_ns"].get<double>() / bound - 1);
   const auto run = plan({"--memory", "6000"});
   EXPECT_THAT(run.out,
               HasSubstr("\"built\": op graph of 17 ops; plain step: peak 8.79 KiB, 241 ns"));
   EXPECT_THAT(run.out, ContainsRegex(
                            "budget +peak +overhead +bound +kept +replayed +solve time\n5.86 KiB "));
   EXPECT_THAT(run.out, HasSubstr(fmt::format("  {:.2f} %  ", overhead)));
-  EXPECT_THAT(run.out, ContainsRegex(fmt::format("at most {:.0f}\\.[0-9]+ % above optimal\n",
-                                                 std::floor(distance))));
 }
 
 TEST_F(PlanVerb, PlacesSegmentsByRule) {
@@ -189,6 +185,91 @@ TEST_F(PlanVerb, StopsAtTheTimeLimit) {
   EXPECT_EQ(Json::parse(run.out)["stopped_by"], "time");
 }
 
+TEST_F(PlanVerb, SweepsFromTheSmallestBudgetToThePlainPeak) {
+  const auto list = plan_json({"--sweep", "7"});
+  ASSERT_TRUE(list.is_array());
+  ASSERT_EQ(list.size(), 7U);
+  EXPECT_EQ(list.front()["budget_bytes"], list.front()["min_feasible_bytes"]);
+  EXPECT_EQ(list.back()["budget_bytes"], list.back()["plain_peak_bytes"]);
+  EXPECT_EQ(list.back()["predicted_time_ns"], list.back()["plain_time_ns"]);
+  EXPECT_GT(list.front()["predicted_time_ns"], list.front()["plain_time_ns"]);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    EXPECT_EQ(list[i]["feasible"], true);
+    EXPECT_LE(list[i]["predicted_peak_bytes"], list[i]["budget_bytes"]);
+    if (i == 0) continue;
+    EXPECT_GT(list[i]["budget_bytes"], list[i - 1]["budget_bytes"]);
+    EXPECT_LE(list[i]["predicted_time_ns"], list[i - 1]["predicted_time_ns"]);
+  }
+}
+
+// With so little effort that searches by themselves would go up and down.
+TEST_F(PlanVerb, NeverTakesLongerWithALargerBudgetOfASweep) {
+  const TemporaryFile large(to_json(layers_graph(40, 1000)));
+  for (const char* effort : {"1", "3000"}) {
+    const auto run =
+        run_here({"plan", large.path(), "--sweep", "25", "--effort", effort, "--json"});
+    const auto list = Json::parse(run.out);
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      EXPECT_LE(list[i]["predicted_time_ns"], list[i - 1]["predicted_time_ns"]) << i;
+    }
+  }
+}
+
+TEST_F(PlanVerb, SweepsOverTheBudgetThatIsAskedFor) {
+  const TemporaryFile out("");
+  const Arguments arguments = {"--sweep", "5", "--memory", "6100", "--out", out.path()};
+  const auto list = plan_json(arguments);
+  ASSERT_EQ(list.size(), 5U);
+  std::vector<std::int64_t> budgets;
+  for (const auto& step : list) budgets.push_back(step["budget_bytes"]);
+  EXPECT_THAT(budgets, ::testing::Contains(6100).Times(1));
+  EXPECT_EQ(plan_in(out.path()).budget, Bytes(6100));
+  EXPECT_THAT(plan(arguments).out, ContainsRegex("\n5.96 KiB .* o\n"));
+}
+
+TEST_F(PlanVerb, ExitsWithThreeWhereTheBudgetAskedForIsBelowTheCurve) {
+  const auto run = plan({"--sweep", "3", "--memory", "1500", "--json"});
+  EXPECT_EQ(run.status, kNoPlanFits);
+  const auto list = Json::parse(run.out);
+  EXPECT_EQ(list[0]["feasible"], false);
+  EXPECT_EQ(list[1]["feasible"], true);
+  EXPECT_THAT(run.err, HasSubstr("(1500 bytes)"));
+}
+
+TEST_F(PlanVerb, DrawsTheCurveInEightyColumns) {
+  const auto run = plan({"--sweep", "5", "--memory", "6000", "--explain"});
+  EXPECT_EQ(run.status, kDone);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("\noverhead\n"), HasSubstr("budget (o: --memory)"),
+                             HasSubstr("+-----"), HasSubstr("8.79 KiB\n")));
+  for (const auto& line : lines_of(run.out)) EXPECT_LE(line.size(), 80U) << line;
+}
+
+TEST_F(PlanVerb, ExplainsAPlan) {
+  const auto run = plan({"--memory", "6000", "--explain"});
+  EXPECT_THAT(run.out, AllOf(HasSubstr("kept for backward: "), HasSubstr("dropped and replayed: "),
+                             HasSubstr("if replayed"), HasSubstr("binding moment: as op"),
+                             HasSubstr("\nwhy no plan has less than "), HasSubstr("first runs, "),
+                             ContainsRegex("\nthe next 750 B: .* less overhead, ")));
+  const auto report = plan_json({"--memory", "6000", "--explain"});
+  EXPECT_THAT(keys_of(report["explanation"]),
+              ElementsAre("kept", "replayed", "binding_moment", "bound", "next"));
+  EXPECT_EQ(report["explanation"]["binding_moment"]["live_bytes"], report["predicted_peak_bytes"]);
+  EXPECT_EQ(report["explanation"]["next"]["bytes"], 750);  // a quarter of the way to 9002
+  const auto then = plan_json({"--memory", "6750"});
+  EXPECT_EQ(report["explanation"]["next"]["saved_ns"],
+            report["predicted_time_ns"].get<int>() - then["predicted_time_ns"].get<int>());
+}
+
+TEST_F(PlanVerb, ExplainsThePlainStepAndPlacements) {
+  const auto plain = plan_json({"--memory", "1GiB", "--explain"})["explanation"];
+  EXPECT_THAT(keys_of(plain), ElementsAre("kept", "replayed", "binding_moment"));
+  EXPECT_THAT(plain["replayed"], IsEmpty());
+  EXPECT_THAT(plan({"--memory", "1GiB", "--explain"}).out,
+              HasSubstr("dropped and replayed: nothing"));
+  const auto placed = plan_json({"--memory", "8000", "--planner", "sqrt", "--explain"});
+  EXPECT_FALSE(placed["explanation"].contains("next"));
+}
+
 TEST_F(PlanVerb, RefusesWhatCannotBe) {
   const TemporaryFile plan_file(
       to_json(Plan{"built", Bytes(1), {}, Bytes(1), {}, {}, {}, "", 0, ""}));
@@ -220,6 +301,11 @@ TEST_F(PlanVerb, RefusesWhatCannotBe) {
       {{file, "--memory", "1GiB", "--warm-start", plan_file.path()}, {"not one for this graph"}},
       {{file, "--memory", "1GiB", "--planner", "sqrt", "--warm-start", plan_file.path()},
        {"--warm-start with --planner sqrt", "--planner graph"}},
+      {{file, "--sweep", "0"}, {"--sweep", "\"0\""}},
+      {{file, "--sweep", "3", "--planner", "sqrt"}, {"--sweep with --planner sqrt"}},
+      {{file, "--sweep", "3", "--warm-start", plan_file.path()}, {"--sweep with --warm-start"}},
+      {{file, "--sweep", "3", "--out", "plan.json"}, {"--out with --sweep", "--memory 8GiB"}},
+      {{file, "--sweep", "3", "--explain"}, {"--explain with --sweep", "--memory 8GiB"}},
       {{"/no/such", "--memory", "1GiB"}, {"FILE /no/such", "No such file"}},
       {{"/tmp", "--memory", "1GiB"}, {"FILE /tmp", "not a regular file"}},
       {{text.path(), "--memory", "1GiB"}, {text.path(), "JSON"}},
@@ -256,9 +342,10 @@ TEST_F(PlanVerb, GivesItsStatusToTheShell) {
 TEST(PlanHelp, NamesEachFlag) {
   const auto help = run_here({"plan", "--help"});
   EXPECT_EQ(help.status, kDone);
-  for (const char* said : {"FILE", "--memory", "--planner", "--effort", "--time-limit",
-                           "--warm-start", "--out", "--json", "auto, graph, chain, revolve:S",
-                           "every:K, segments:N or sqrt", "Exit status: 3"}) {
+  for (const char* said :
+       {"FILE", "--memory", "--planner", "--effort", "--time-limit", "--warm-start", "--sweep",
+        "--explain", "--out", "--json", "auto, graph, chain, revolve:S",
+        "every:K, segments:N or sqrt", "Exit status: 3"}) {
     EXPECT_THAT(help.out, HasSubstr(said));
   }
   EXPECT_THAT(run_here({"--help"}).out, AllOf(HasSubstr("plan"), HasSubstr("3 no plan fits")));
