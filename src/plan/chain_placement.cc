@@ -99,9 +99,10 @@ bool better(const ChainPlan& a, const ChainPlan& b, Bytes memory) {
   return a.predicted_peak < b.predicted_peak;
 }
 
-// Limits from a quarter of the middle one to four times as much, eight in each doubling.
-constexpr int kLimits = 16;
-constexpr double kLimitsInDoubling = 8;
+// Limits from a quarter of the middle one to four times as much, eight in each doubling: 2^(1/8) apart, which
+// no two machines may round differently.
+constexpr int kLimits = 33;
+constexpr double kApart = 1.0905077326652577;
 
 }  // namespace
 }  // namespace plan
@@ -117,11 +118,11 @@ ChainPlan plan_chain_greedy(const Chain& chain, Bytes memory) {
   graph::check_chain(chain, fmt::format("plan_chain_greedy: chain {}", quote(chain.name)));
   const plan::ChainModel model(chain);
   const plan::GreedySegments greedy(model);
-  const auto middle = greedy.middle_limit();
   std::optional<ChainPlan> best;
-  for (int i = -plan::kLimits; i <= plan::kLimits; ++i) {
+  auto limit = greedy.middle_limit() / 4;
+  for (int i = 0; i < plan::kLimits; ++i, limit *= plan::kApart) {
     plan::GreedySegments::Estimate estimate;
-    const auto segments = greedy.within(middle * std::exp2(i / plan::kLimitsInDoubling), estimate);
+    const auto segments = greedy.within(limit, estimate);
     auto plan = plan::described_plan(chain, plan::actions_of(model, segments), "greedy");
     if (!best || plan::better(plan, *best, memory)) best = std::move(plan);
   }

@@ -19,6 +19,7 @@
 #include "plan/exact_times.h"
 #include "plan/least_room.h"
 #include "plan/slot_times.h"
+#include "plan/sweep_search.h"
 
 namespace remat {
 namespace plan {
@@ -40,6 +41,10 @@ constexpr std::int64_t kMostMoves = 5'500'000'000;
 // Steps that the exact table may read: about a second too.
 constexpr std::int64_t kExactEffort = 150'000'000;
 
+// What the search beyond persistent plans may look at: some 50 ms of one core of 2026's servers.
+constexpr std::int64_t kSearchPlans = 10'000;
+constexpr std::int64_t kSearchActions = 5'000'000;
+
 std::vector<ChainAction> plain_actions(const ChainModel& model) {
   std::vector<ChainAction> actions;
   const auto stages = static_cast<std::int64_t>(model.stages());
@@ -53,7 +58,7 @@ std::vector<ChainAction> plain_actions(const ChainModel& model) {
 class ChainSolver {
  public:
   ChainSolver(const Chain& chain, const ChainPlanOptions& options)
-      : chain_(chain), memory_(options.memory), model_(chain) {
+      : chain_(chain), options_(options), memory_(options.memory), model_(chain) {
     plan_.chain = chain.name;
     plan_.budget = options.memory;
     plan_.planner = "chain";
@@ -68,6 +73,7 @@ class ChainSolver {
     result_.lower_bound_time = chain_lower_bound(chain_, memory_);
     if (!take_plain() && memory_ >= result_.min_feasible) {
       take_persistent({model_, segments, least, room});
+      leave_persistence_behind(room);
     }
     return std::move(result_);
   }
@@ -128,6 +134,15 @@ class ChainSolver {
     return true;
   }
 
+  void leave_persistence_behind(std::int64_t room) {
+    if (!result_.feasible || options_.persistent) return;
+    const auto persistent = result_.plan.predicted_time;
+    take_if_faster(
+        leave_persistence(model_, result_.plan.actions,
+                          {room, result_.lower_bound_time.count(), kSearchPlans, kSearchActions}));
+    result_.gained = persistent - result_.plan.predicted_time;
+  }
+
   std::int64_t known_time() const {
     return result_.feasible ? result_.plan.predicted_time.count() : kNever;
   }
@@ -150,6 +165,7 @@ class ChainSolver {
   }
 
   const Chain& chain_;
+  const ChainPlanOptions options_;
   const Bytes memory_;
   const ChainModel model_;
   ChainPlan plan_;

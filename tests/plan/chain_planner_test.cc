@@ -9,6 +9,7 @@
 #include <remat/simulator.h>
 
 #include "tests/testing/error_text.h"
+#include "tests/testing/fastest_chain_time.h"
 #include "tests/testing/persistent_plans.h"
 #include "tests/testing/random_chain.h"
 
@@ -22,6 +23,13 @@ using testing::RandomChoices;
 ChainPlanResult plan_within(const Chain& chain, Bytes memory) {
   ChainPlanOptions options;
   options.memory = memory;
+  return plan_chain(chain, options);
+}
+
+ChainPlanResult persistent_within(const Chain& chain, Bytes memory) {
+  ChainPlanOptions options;
+  options.memory = memory;
+  options.persistent = true;
   return plan_chain(chain, options);
 }
 
@@ -64,7 +72,7 @@ TEST_P(AgainstAllPersistentPlans, IsTheFastestWithinEveryBudget) {
       best = std::min(best, outcomes[i].time);
       if (i + 1 < outcomes.size() && outcomes[i + 1].peak == outcomes[i].peak) continue;
       if (i % (outcomes.size() / 8 + 1) != 0) continue;
-      const auto result = plan_within(chain, outcomes[i].peak);
+      const auto result = persistent_within(chain, outcomes[i].peak);
       SCOPED_TRACE(fmt::format("seed {} budget {}", seed, outcomes[i].peak.count()));
       ASSERT_TRUE(result.feasible);
       EXPECT_TRUE(result.optimal_persistent);
@@ -106,7 +114,7 @@ struct Rotor {
 
 // Actions; Rotor counts the loss as one.
 std::size_t operations(const Rotor& rotor, int memory) {
-  const auto result = plan_within(rotor.chain(), Bytes(memory));
+  const auto result = persistent_within(rotor.chain(), Bytes(memory));
   return result.feasible ? result.plan.actions.size() - 1 : 0;
 }
 
@@ -144,6 +152,53 @@ TEST(ChainPlanner, NeedsAsManyOperationsAsRotorOnUnequalStages) {
   EXPECT_EQ(operations(rotor, 15), 0U);
   EXPECT_EQ(operations(rotor, 16), 43U);
   EXPECT_EQ(operations(rotor, 26), 25U);
+
+  const auto chain = rotor.chain();
+  const auto beyond = plan_within(chain, Bytes(16));
+  EXPECT_LT(beyond.plan.predicted_time, persistent_within(chain, Bytes(16)).plan.predicted_time);
+  expect_as_predicted(chain, beyond);
+}
+
+// Small stages of which running takes more memory than saving: where leaving persistence matters most.
+Chain chain_with_large_workspaces(testing::Choices& choices) {
+  Chain chain;
+  chain.input = chain.input_gradient = Bytes(choices.between(1, 8));
+  const auto stages = choices.between(3, 5);
+  for (std::int64_t i = 0; i < stages; ++i) {
+    Stage stage;
+    stage.output = Bytes(choices.between(1, 8));
+    stage.forward_time = nanoseconds(choices.between(1, 10));
+    stage.forward_workspace = Bytes(choices.below(14));
+    stage.options = {{"all", stage.output + Bytes(choices.below(6)), stage.forward_time,
+                      stage.forward_workspace, nanoseconds(choices.between(1, 10)), Bytes()}};
+    chain.stages.push_back(stage);
+  }
+  return chain;
+}
+
+TEST(ChainPlanner, MostlyFindsTheFastestPlanOfAnyKind) {
+  int beyond_persistent = 0;
+  int found = 0;
+  for (std::uint64_t seed = 0; seed < 600; ++seed) {
+    RandomChoices choices(seed);
+    const auto chain = chain_with_large_workspaces(choices);
+    const auto ends = persistent_within(chain, Bytes(0));
+    const auto range = (ends.plain_peak - ends.min_feasible).count();
+    const auto budget = ends.min_feasible + Bytes(choices.below(std::max<std::int64_t>(1, range)));
+    const auto persistent = persistent_within(chain, budget);
+    const auto result = plan_within(chain, budget);
+    expect_as_predicted(chain, result);
+    EXPECT_EQ(result.plan.predicted_time + result.gained, persistent.plan.predicted_time);
+    const nanoseconds fastest(testing::FastestChainTime(chain).within(budget.count()));
+    SCOPED_TRACE(seed);
+    ASSERT_GE(result.plan.predicted_time, fastest);
+    ASSERT_LE(result.lower_bound_time, fastest);
+    if (persistent.plan.predicted_time == fastest) continue;
+    ++beyond_persistent;
+    found += result.plan.predicted_time == fastest ? 1 : 0;
+  }
+  EXPECT_GE(beyond_persistent, 15);
+  EXPECT_GE(3 * found, 2 * beyond_persistent);
 }
 
 // Rotor, Rockmate and ColossalAI test a save against the gradient of the stage's own output, where that
@@ -181,11 +236,14 @@ TEST(ChainPlanner, KeepsWithinBudgetAndBoundOnTenThousandRandomChains) {
   for (std::uint64_t seed = 0; seed < 10000; ++seed) {
     RandomChoices choices(seed);
     const auto chain = testing::random_chain(choices, {15, 1000, 3});
-    const auto least = plan_within(chain, Bytes(0)).min_feasible;
-    const auto most = plan_within(chain, Bytes(0)).plain_peak;
+    const auto ends = plan_within(chain, Bytes(0));
+    const auto least = ends.min_feasible;
+    const auto most = ends.plain_peak;
     const auto budget =
         least + Bytes(choices.below(std::max<std::int64_t>(1, (most - least).count())));
-    const auto result = plan_within(chain, budget);
+    // The search beyond persistent plans takes a hundred times as long.
+    const bool searched = seed % 20 == 0;
+    const auto result = searched ? plan_within(chain, budget) : persistent_within(chain, budget);
     SCOPED_TRACE(seed);
     ASSERT_TRUE(result.feasible);
     expect_as_predicted(chain, result);
@@ -193,7 +251,7 @@ TEST(ChainPlanner, KeepsWithinBudgetAndBoundOnTenThousandRandomChains) {
   }
 }
 
-TEST(ChainPlanner, NeverTakesLongerWithMoreMemory) {
+TEST(ChainPlanner, PersistentPlansNeverTakeLongerWithMoreMemory) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     RandomChoices choices(seed);
     const auto chain = testing::random_chain(choices, {20, 1000, 2});
@@ -201,7 +259,7 @@ TEST(ChainPlanner, NeverTakesLongerWithMoreMemory) {
     const auto step = (ends.plain_peak - ends.min_feasible) / 20 + Bytes(1);
     auto time = nanoseconds::max();
     for (auto budget = ends.min_feasible; budget <= ends.plain_peak; budget += step) {
-      const auto result = plan_within(chain, budget);
+      const auto result = persistent_within(chain, budget);
       ASSERT_TRUE(result.feasible);
       EXPECT_LE(result.plan.predicted_time, time);
       time = result.plan.predicted_time;
