@@ -4,5 +4,5 @@
 
 int main(int argc, char** argv) {
   remat::use_huge_page_allocator();
-  return remat::cli::run_program(argc, argv);
+  return remat::cli::run_program(argc, argv, "/proc/self/exe");
 }

@@ -37,7 +37,11 @@ class Program {
         "Exit status: 0 done, 1 failed, 2 usage, 3 no plan fits the budget.\n`remat VERB --help` lists the flags of a verb.");
   }
 
-  void parse(int argc, const char* const* argv) {
+  void parse(int argc, const char* const* argv, const char* executable) {
+    if (executable != nullptr) {
+      verify_options_.command = {executable};
+      verify_options_.command.insert(verify_options_.command.end(), argv + 1, argv + argc);
+    }
     app_.parse(argc, argv);
     if (app_.get_subcommands().empty()) {
       throw CLI::RequiredError("A verb, train, verify or plan,");
@@ -109,10 +113,10 @@ std::string without_backtrace(const c10::Error& error) {
 
 }  // namespace
 
-ExitStatus run_program(int argc, const char* const* argv) {
+ExitStatus run_program(int argc, const char* const* argv, const char* executable) {
   Program program;
   try {
-    program.parse(argc, argv);
+    program.parse(argc, argv, executable);
     return program.run_verb();
   } catch (const CLI::ParseError& error) {
     return program.end_of_parsing(error);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/numbers.h"
+#include "cli/resident.h"
 #include "cli/verify_report.h"
 
 namespace remat::cli {
@@ -24,6 +25,14 @@ std::string policy_help(const std::vector<Placement>& policies) {
 void read_policies(VerifyOptions& options, const std::vector<std::string>& texts) {
   options.policies.clear();
   for (const auto& text : texts) options.policies.push_back(parse_policy(text));
+}
+
+void measure_resident(const std::vector<std::string>& command, Verification& verification) {
+  if (command.empty()) return;
+  verification.plain.resident = resident_growth_in_child(command, Placement::none());
+  for (auto& run : verification.runs) {
+    run.measured.resident = resident_growth_in_child(command, run.policy);
+  }
 }
 
 }  // namespace
@@ -47,6 +56,10 @@ CLI::App* add_verify(CLI::App& program, VerifyOptions& options) {
       ->capture_default_str()
       ->transform(whole_number(1, kMaxRepeat))
       ->type_name("N");
+  verb->add_option_function<std::string>(
+          "--resident-of",
+          [&options](const std::string& text) { options.resident_of = parse_policy(text); })
+      ->group("");  // for the children of this verb
   verb->footer(
       "Takes the flags of `remat train` that shape a step; --steps changes nothing here. Exits with 1 if loss, gradients or buffers differ from plain's in any bit.");
   return verb;
@@ -54,8 +67,13 @@ CLI::App* add_verify(CLI::App& program, VerifyOptions& options) {
 
 ExitStatus verify(const VerifyOptions& options) {
   check(options.run, options.policies);
+  if (options.resident_of) {
+    std::cout << resident_growth(options.run, *options.resident_of).count() << '\n';
+    return kDone;
+  }
   Workload workload(options.run);
-  const auto verification = measure_policies(workload, options);
+  auto verification = measure_policies(workload, options);
+  measure_resident(options.command, verification);
   std::cout << (options.run.json ? json_report(verification)
                                  : text_report(verification, options, workload.parameter_count()));
   return verification.identical() ? kDone : kFailed;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,11 @@ struct VerifyOptions {
   RunOptions run;
   std::vector<Placement> policies = {Placement::full(), Placement::every(2), Placement::sqrt()};
   std::int64_t repeat = 5;
+  /// This program and the arguments that it was called with, to measure resident memory in children.
+  /// Empty: resident memory is not measured.
+  std::vector<std::string> command;
+  /// Set in such a child: measure the resident memory of this policy, and nothing else.
+  std::optional<Placement> resident_of;
 };
 
 /// The steps of one contender, in the order of the repeats.
@@ -25,6 +31,7 @@ struct Measurement {
   std::vector<std::int64_t> forward_ns;
   std::vector<std::int64_t> step_ns;
   Bytes peak;                         ///< the largest of the repeats
+  std::optional<Bytes> resident;      ///< growth of a process that does nothing else, at its peak
   std::int64_t recomputed_calls = 0;  ///< the same in every repeat
 };
 

@@ -27,6 +27,14 @@ double paired_ratio(const std::vector<std::int64_t>& policy,
   return median(ratios);
 }
 
+std::string resident_text(const Measurement& measured) {
+  return measured.resident ? measured.resident->to_string() : "-";
+}
+
+Json resident_json(const Measurement& measured) {
+  return measured.resident ? Json(measured.resident->count()) : Json();
+}
+
 std::string what_was_run(const VerifyOptions& options, std::int64_t parameters) {
   const auto& run = options.run;
   return fmt::format(
@@ -41,6 +49,7 @@ std::vector<std::string> plain_row(const Verification& verification) {
   const auto& plain = verification.plain;
   return {"plain",
           plain.peak.to_string(),
+          resident_text(plain),
           (plain.peak - verification.fixed).to_string(),
           "1.00",
           format_duration_ns(median_ns(plain.step_ns)),
@@ -56,6 +65,7 @@ std::vector<std::string> policy_row(const PolicyRun& run, const Verification& ve
   const auto plain_activations = plain.peak - verification.fixed;
   return {run.policy.to_string(),
           measured.peak.to_string(),
+          resident_text(measured),
           activations.to_string(),
           fmt::format("{:.2f}", static_cast<double>(activations.count()) /
                                     static_cast<double>(plain_activations.count())),
@@ -87,6 +97,7 @@ std::string json_report(const Verification& verification) {
   const auto& plain = verification.plain;
   Json report;
   report["plain"] = {{"peak_bytes", plain.peak.count()},
+                     {"rss_peak_bytes", resident_json(plain)},
                      {"fixed_bytes", verification.fixed.count()},
                      {"step_ns", median_ns(plain.step_ns)},
                      {"forward_ns", median_ns(plain.forward_ns)}};
@@ -94,6 +105,7 @@ std::string json_report(const Verification& verification) {
   for (const auto& run : verification.runs) {
     report["runs"].push_back({{"policy", run.policy.to_string()},
                               {"peak_bytes", run.measured.peak.count()},
+                              {"rss_peak_bytes", resident_json(run.measured)},
                               {"step_ns", median_ns(run.measured.step_ns)},
                               {"forward_ns", median_ns(run.measured.forward_ns)},
                               {"gradients_identical", run.gradients_identical},
@@ -109,6 +121,7 @@ std::string text_report(const Verification& verification, const VerifyOptions& o
   const auto right = report::TextTable::Align::kRight;
   report::TextTable table({{"policy"},
                            {"peak", right},
+                           {"resident", right},
                            {"activations", right},
                            {"ratio", right},
                            {"step", right},
@@ -120,6 +133,7 @@ std::string text_report(const Verification& verification, const VerifyOptions& o
   for (const auto& run : verification.runs) table.add_row(policy_row(run, verification));
   return fmt::format(
       "{}\n{}\n"
+      "resident: growth of a process of its own, from before the model to its peak\n"
       "activations: peak less the {} live before the forward; ratios are to plain, forward is one\n"
       "of forward times; recomputed: calls of a block in one step\n{}",
       what_was_run(options, parameters), table.to_string(), verification.fixed.to_string(),

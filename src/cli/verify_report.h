@@ -8,6 +8,7 @@
 namespace remat::cli {
 
 /// {"plain": {...}, "runs": [{...}, ...]}: bytes and nanoseconds as integers, medians of the repeats.
+/// "rss_peak_bytes" is null where it was not measured.
 std::string json_report(const Verification& verification);
 
 /// A line on what was run, a table, and the verdict.

@@ -17,6 +17,7 @@ Verification with_one_run(bool loss, bool gradients, bool buffers) {
   verification.plain.forward_ns = {10, 20, 30};
   verification.plain.step_ns = {1000, 2000, 3000};
   verification.plain.peak = Bytes(5000);
+  verification.plain.resident = Bytes(6 << 20);
   PolicyRun run{Placement::full(), {}};
   run.measured.forward_ns = {20, 20, 30};
   run.measured.step_ns = {1500, 5000, 4500};
@@ -36,8 +37,8 @@ std::string text_of(const Verification& verification) {
 TEST(VerifyReport, JsonHasMediansAndBytes) {
   const auto report = nlohmann::json::parse(json_report(with_one_run(true, false, true)));
   const auto expected = nlohmann::json::parse(R"({
-    "plain": {"peak_bytes": 5000, "fixed_bytes": 1000, "step_ns": 2000, "forward_ns": 20},
-    "runs": [{"policy": "full", "peak_bytes": 2000, "step_ns": 4500, "forward_ns": 20,
+    "plain": {"peak_bytes": 5000, "rss_peak_bytes": 6291456, "fixed_bytes": 1000, "step_ns": 2000, "forward_ns": 20},
+    "runs": [{"policy": "full", "peak_bytes": 2000, "rss_peak_bytes": null, "step_ns": 4500, "forward_ns": 20,
               "gradients_identical": false, "buffers_identical": true, "loss_identical": true,
               "recomputed_calls": 4}]})");
   EXPECT_EQ(report, expected);
@@ -48,6 +49,12 @@ TEST(VerifyReport, PairsTheTimesOfARepeat) {
   // Activations 1000 of 4000 bytes; steps 1.5, 2.5 and 1.5 times plain's; forwards 2, 1 and 1 times.
   EXPECT_THAT(text, ::testing::ContainsRegex("full +.*0\\.25 .* 1\\.50 +1\\.00 +4 +yes"));
   EXPECT_THAT(text, AllOf(HasSubstr("bit for bit"), Not(HasSubstr("DIFFERS"))));
+}
+
+TEST(VerifyReport, ShowsResidentMemoryBesideTheTrackedPeak) {
+  const auto text = text_of(with_one_run(true, true, true));
+  EXPECT_THAT(text, ::testing::ContainsRegex("plain +4\\.88 KiB +6\\.00 MiB "));
+  EXPECT_THAT(text, ::testing::ContainsRegex("full +1\\.95 KiB +- "));
 }
 
 TEST(VerifyReport, SaysWhatDiffers) {

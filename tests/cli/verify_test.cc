@@ -46,13 +46,14 @@ TEST_F(Verify, ReportsExactlyTheseKeysAsJson) {
   EXPECT_EQ(run.err, "");
   const auto report = Json::parse(run.out);
   EXPECT_THAT(keys_of(report), UnorderedElementsAre("plain", "runs"));
-  EXPECT_THAT(keys_of(report.at("plain")),
-              UnorderedElementsAre("peak_bytes", "fixed_bytes", "step_ns", "forward_ns"));
+  EXPECT_THAT(
+      keys_of(report.at("plain")),
+      UnorderedElementsAre("peak_bytes", "rss_peak_bytes", "fixed_bytes", "step_ns", "forward_ns"));
   for (const auto& policy : report.at("runs")) {
-    EXPECT_THAT(
-        keys_of(policy),
-        UnorderedElementsAre("policy", "peak_bytes", "step_ns", "forward_ns", "gradients_identical",
-                             "buffers_identical", "loss_identical", "recomputed_calls"));
+    EXPECT_THAT(keys_of(policy),
+                UnorderedElementsAre("policy", "peak_bytes", "rss_peak_bytes", "step_ns",
+                                     "forward_ns", "gradients_identical", "buffers_identical",
+                                     "loss_identical", "recomputed_calls"));
   }
 }
 
@@ -123,6 +124,21 @@ TEST_F(Verify, KeepsNoWeightsOfSeqBySeqIfEfficient) {
   };
   // Four layers keep softmax's result for backward, 2 x 2 x 512 x 512 floats each.
   EXPECT_GT(plain_peak("materialized") - plain_peak("efficient"), 4 * 2 * 2 * 512 * 512 * 4);
+}
+
+// Sizes at which neither LibTorch's scratch memory nor the C library's free lists matter.
+TEST_F(Verify, ResidentGrowthIsAtMostATenthAboveTheTrackedPeak) {
+  const auto run = run_remat(tiny("verify", file_,
+                                  {"--json", "--repeat", "1", "--policy", "full", "--layers", "6",
+                                   "--seq", "256", "--dim", "64", "--heads", "4", "--batch", "8"}));
+  ASSERT_EQ(run.status, kDone) << run.err;
+  const auto report = Json::parse(run.out);
+  for (const auto& run : {report.at("plain"), report.at("runs").at(0)}) {
+    const auto peak = run.at("peak_bytes").get<double>();
+    EXPECT_GT(run.at("rss_peak_bytes").get<double>(), 0.9 * peak);
+    EXPECT_LT(run.at("rss_peak_bytes").get<double>(), 1.1 * peak + (16 << 20));
+  }
+  EXPECT_LT(report.at("runs").at(0).at("rss_peak_bytes"), report.at("plain").at("rss_peak_bytes"));
 }
 
 TEST_F(Verify, TakesEachPolicyInTheOrderGiven) {
