@@ -11,11 +11,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <ATen/Parallel.h>
+
 #include <remat/bytes.h>
 #include <remat/error.h>
 
 #include "base/check.h"
 #include "base/text.h"
+#include "cli/blas.h"
 #include "cli/format.h"
 #include "cli/interrupt.h"
 #include "cli/numbers.h"
@@ -156,7 +159,9 @@ std::string json_summary(const TrainingRecord& record, const Placement& policy) 
                                     {"final_loss", record.last_loss},
                                     {"tokens_per_s", record.tokens_per_second()},
                                     {"peak_bytes", record.peak.count()},
-                                    {"step_ns", median_ns(record.step_ns)}};
+                                    {"step_ns", median_ns(record.step_ns)},
+                                    {"threads", at::get_num_threads()},
+                                    {"blas", blas_name()}};
   summary["learning_rate"] = record.learning_rate;
   if (record.loss_scale) {
     summary["loss_scale"] = *record.loss_scale;

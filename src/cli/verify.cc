@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <ATen/Parallel.h>
+
+#include "cli/blas.h"
 #include "cli/numbers.h"
 #include "cli/resident.h"
 #include "cli/verify_report.h"
@@ -74,6 +77,8 @@ ExitStatus verify(const VerifyOptions& options) {
   Workload workload(options.run);
   auto verification = measure_policies(workload, options);
   measure_resident(options.command, verification);
+  verification.threads = at::get_num_threads();
+  verification.blas = blas_name();
   std::cout << (options.run.json ? json_report(verification)
                                  : text_report(verification, options, workload.parameter_count()));
   return verification.identical() ? kDone : kFailed;

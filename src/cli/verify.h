@@ -47,7 +47,9 @@ struct PolicyRun {
 };
 
 struct Verification {
-  Bytes fixed;  ///< live before the forward once gradients and optimizer state exist
+  std::int64_t threads = 0;  ///< of LibTorch
+  std::string blas;          ///< blas_name()
+  Bytes fixed;               ///< live before the forward once gradients and optimizer state exist
   Measurement plain;
   std::vector<PolicyRun> runs;
 

@@ -35,14 +35,15 @@ Json resident_json(const Measurement& measured) {
   return measured.resident ? Json(measured.resident->count()) : Json();
 }
 
-std::string what_was_run(const VerifyOptions& options, std::int64_t parameters) {
+std::string what_was_run(const Verification& verification, const VerifyOptions& options,
+                         std::int64_t parameters) {
   const auto& run = options.run;
   return fmt::format(
       "{}\n{:.2f} M parameters; batch {} x {} bytes; {} on {}\n"
-      "LibTorch {}, {} threads, {} interleaved repeats; times are medians\n",
+      "LibTorch {}, BLAS {}, {} threads, {} interleaved repeats; times are medians\n",
       run.model.to_string(), static_cast<double>(parameters) * 1e-6, run.batch, run.model.seq,
-      name_of(kPrecisions, run.precision), run.device.str(), TORCH_VERSION, run.threads,
-      options.repeat);
+      name_of(kPrecisions, run.precision), run.device.str(), TORCH_VERSION, verification.blas,
+      verification.threads, options.repeat);
 }
 
 std::vector<std::string> plain_row(const Verification& verification) {
@@ -96,6 +97,8 @@ std::string verdict(const Verification& verification) {
 std::string json_report(const Verification& verification) {
   const auto& plain = verification.plain;
   Json report;
+  report["threads"] = verification.threads;
+  report["blas"] = verification.blas;
   report["plain"] = {{"peak_bytes", plain.peak.count()},
                      {"rss_peak_bytes", resident_json(plain)},
                      {"fixed_bytes", verification.fixed.count()},
@@ -136,8 +139,8 @@ std::string text_report(const Verification& verification, const VerifyOptions& o
       "resident: growth of a process of its own, from before the model to its peak\n"
       "activations: peak less the {} live before the forward; ratios are to plain, forward is one\n"
       "of forward times; recomputed: calls of a block in one step\n{}",
-      what_was_run(options, parameters), table.to_string(), verification.fixed.to_string(),
-      verdict(verification));
+      what_was_run(verification, options, parameters), table.to_string(),
+      verification.fixed.to_string(), verdict(verification));
 }
 
 }  // namespace remat::cli

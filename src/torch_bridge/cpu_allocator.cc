@@ -7,6 +7,7 @@
 #include <new>
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/alignment.h>
 #include <c10/core/impl/alloc_cpu.h>
 
 #include <remat/error.h>

@@ -13,6 +13,8 @@ using ::testing::Not;
 
 Verification with_one_run(bool loss, bool gradients, bool buffers) {
   Verification verification;
+  verification.threads = 3;
+  verification.blas = "openblas-openmp";
   verification.fixed = Bytes(1000);
   verification.plain.forward_ns = {10, 20, 30};
   verification.plain.step_ns = {1000, 2000, 3000};
@@ -37,6 +39,7 @@ std::string text_of(const Verification& verification) {
 TEST(VerifyReport, JsonHasMediansAndBytes) {
   const auto report = nlohmann::json::parse(json_report(with_one_run(true, false, true)));
   const auto expected = nlohmann::json::parse(R"({
+    "threads": 3, "blas": "openblas-openmp",
     "plain": {"peak_bytes": 5000, "rss_peak_bytes": 6291456, "fixed_bytes": 1000, "step_ns": 2000, "forward_ns": 20},
     "runs": [{"policy": "full", "peak_bytes": 2000, "rss_peak_bytes": null, "step_ns": 4500, "forward_ns": 20,
               "gradients_identical": false, "buffers_identical": true, "loss_identical": true,
