@@ -1,0 +1,194 @@
+#include "checkpoint_overhead/models.h"
+
+#include <cmath>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+namespace remat::benchmarks {
+namespace {
+
+namespace F = torch::nn::functional;
+using torch::Tensor;
+
+// Collects the parameters of the model that is made.
+class Maker {
+ public:
+  Tensor weight(at::IntArrayRef shape) { return keep(torch::randn(shape) * 0.02); }
+  Tensor ones(std::int64_t n) { return keep(torch::ones({n})); }
+  Tensor zeros(std::int64_t n) { return keep(torch::zeros({n})); }
+  std::vector<Tensor> parameters;
+
+ private:
+  Tensor keep(const Tensor& tensor) {
+    return parameters.emplace_back(tensor.clone().requires_grad_());
+  }
+};
+
+struct Sizes {
+  std::int64_t layers, width, heads, tokens, batch;
+};
+
+constexpr std::int64_t kVocabulary = 256;
+
+Tensor causal_mask(std::int64_t tokens) { return torch::full({tokens, tokens}, -1e9F).triu(1); }
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+  const auto scores = q.matmul(k.transpose(-2, -1)) / std::sqrt(double(q.size(-1)));
+  return (scores + mask).softmax(-1).matmul(v);
+}
+
+// (B, T, C) -> (B, H, T, D)
+Tensor split_heads(const Tensor& x, std::int64_t heads) {
+  return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
+}
+
+Tensor merge_heads(const Tensor& x) { return x.transpose(1, 2).flatten(2); }
+
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return torch::layer_norm(x, {x.size(-1)}, weight, bias);
+}
+
+Layer gpt_block(Maker& make, const Sizes& sizes, const Tensor& mask) {
+  const auto c = sizes.width, heads = sizes.heads;
+  const auto w1 = make.ones(c), b1 = make.zeros(c), w2 = make.ones(c), b2 = make.zeros(c);
+  const auto qkv = make.weight({3 * c, c}), qkv_bias = make.zeros(3 * c);
+  const auto out = make.weight({c, c}), out_bias = make.zeros(c);
+  const auto up = make.weight({4 * c, c}), up_bias = make.zeros(4 * c);
+  const auto down = make.weight({c, 4 * c}), down_bias = make.zeros(c);
+  return [=](const Tensor& x) {
+    const auto parts = torch::linear(layer_norm(x, w1, b1), qkv, qkv_bias).chunk(3, -1);
+    const auto y = attention(split_heads(parts[0], heads), split_heads(parts[1], heads),
+                             split_heads(parts[2], heads), mask);
+    const auto z = x + torch::linear(merge_heads(y), out, out_bias);
+    const auto hidden = torch::gelu(torch::linear(layer_norm(z, w2, b2), up, up_bias));
+    return z + torch::linear(hidden, down, down_bias);
+  };
+}
+
+Tensor rms_norm(const Tensor& x, const Tensor& weight) {
+  return x * torch::rsqrt(x.square().mean(-1, true) + 1e-5) * weight;
+}
+
+Tensor rotate(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+  const auto halves = x.chunk(2, -1);
+  return x * cosine + torch::cat({-halves[1], halves[0]}, -1) * sine;
+}
+
+Layer llama_block(Maker& make, const Sizes& sizes, const Tensor& mask, const Tensor& cosine,
+                  const Tensor& sine) {
+  const auto c = sizes.width, heads = sizes.heads, wide = 8 * c / 3;
+  const auto w1 = make.ones(c), w2 = make.ones(c);
+  const auto q = make.weight({c, c}), k = make.weight({c, c}), v = make.weight({c, c});
+  const auto out = make.weight({c, c});
+  const auto gate = make.weight({wide, c}), up = make.weight({wide, c}),
+             down = make.weight({c, wide});
+  return [=](const Tensor& x) {
+    const auto n = rms_norm(x, w1);
+    const auto y = attention(rotate(split_heads(torch::linear(n, q), heads), cosine, sine),
+                             rotate(split_heads(torch::linear(n, k), heads), cosine, sine),
+                             split_heads(torch::linear(n, v), heads), mask);
+    const auto z = x + torch::linear(merge_heads(y), out);
+    const auto m = rms_norm(z, w2);
+    return z + torch::linear(torch::silu(torch::linear(m, gate)) * torch::linear(m, up), down);
+  };
+}
+
+// The input is embedded already: what is measured are the blocks.
+Model decoder(const Sizes& sizes, bool llama) {
+  Maker make;
+  Model model;
+  const auto mask = causal_mask(sizes.tokens);
+  const auto half = sizes.width / sizes.heads / 2;
+  const auto frequency = torch::pow(10000.0, -torch::arange(half) / double(half));
+  const auto angle = torch::outer(torch::arange(sizes.tokens), frequency).repeat({1, 2});
+  const auto cosine = angle.cos(), sine = angle.sin();
+  for (std::int64_t i = 0; i < sizes.layers; ++i) {
+    model.layers.push_back(llama ? llama_block(make, sizes, mask, cosine, sine)
+                                 : gpt_block(make, sizes, mask));
+  }
+  const auto unembed = make.weight({kVocabulary, sizes.width});
+  model.head = [unembed](const Tensor& x) { return torch::linear(x, unembed).flatten(0, 1); };
+  model.input = torch::randn({sizes.batch, sizes.tokens, sizes.width}).requires_grad_();
+  model.target = torch::randint(kVocabulary, {sizes.batch * sizes.tokens});
+  model.parameters = make.parameters;
+  return model;
+}
+
+Layer residual_block(Maker& make, std::int64_t from, std::int64_t to, std::int64_t stride) {
+  const auto conv1 = make.weight({to, from, 3, 3}), conv2 = make.weight({to, to, 3, 3});
+  const auto w1 = make.ones(to), b1 = make.zeros(to), w2 = make.ones(to), b2 = make.zeros(to);
+  const bool same = from == to && stride == 1;
+  const auto shortcut = same ? Tensor() : make.weight({to, from, 1, 1});
+  const auto norm = [](const Tensor& x, const Tensor& weight, const Tensor& bias) {
+    return torch::batch_norm(x, weight, bias, {}, {}, true, 0.1, 1e-5, false);
+  };
+  return [=](const Tensor& x) {
+    const auto y = torch::relu(norm(torch::conv2d(x, conv1, {}, stride, 1), w1, b1));
+    const auto z = norm(torch::conv2d(y, conv2, {}, 1, 1), w2, b2);
+    return torch::relu(z + (same ? x : torch::conv2d(x, shortcut, {}, stride)));
+  };
+}
+
+// The blocks of ResNet-18 at half its width, on feature maps of 32 x 32.
+Model resnet() {
+  Maker make;
+  Model model;
+  std::int64_t from = 32;
+  for (const std::int64_t to : {32, 64, 128, 256}) {
+    model.layers.push_back(residual_block(make, from, to, from == to ? 1 : 2));
+    model.layers.push_back(residual_block(make, to, to, 1));
+    from = to;
+  }
+  const auto classes = make.weight({10, from});
+  model.head = [classes](const Tensor& x) { return torch::linear(x.mean({2, 3}), classes); };
+  model.input = torch::randn({48, 32, 32, 32}).requires_grad_();
+  model.target = torch::randint(10, {48});
+  model.parameters = make.parameters;
+  return model;
+}
+
+// Four LSTM layers, (T, B, C), each cell operator by operator.
+Model lstm() {
+  constexpr std::int64_t kTokens = 48, kBatch = 16, kWidth = 192;
+  Maker make;
+  Model model;
+  for (int i = 0; i < 4; ++i) {
+    const auto w = make.weight({4 * kWidth, kWidth}), u = make.weight({4 * kWidth, kWidth}),
+               b = make.zeros(4 * kWidth);
+    model.layers.push_back([=](const Tensor& x) {
+      auto h = torch::zeros({kBatch, kWidth}), c = torch::zeros({kBatch, kWidth});
+      std::vector<Tensor> out;
+      for (const auto& step : torch::linear(x, w, b).unbind(0)) {
+        const auto gates = (step + torch::linear(h, u)).chunk(4, -1);
+        c = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh();
+        h = gates[3].sigmoid() * c.tanh();
+        out.push_back(h);
+      }
+      return torch::stack(out);
+    });
+  }
+  const auto classes = make.weight({kVocabulary, kWidth});
+  model.head = [classes](const Tensor& x) { return torch::linear(x, classes).flatten(0, 1); };
+  model.input = torch::randn({kTokens, kBatch, kWidth}).requires_grad_();
+  model.target = torch::randint(kVocabulary, {kTokens * kBatch});
+  model.parameters = make.parameters;
+  return model;
+}
+
+}  // namespace
+
+Model make_model(const std::string& name) {
+  torch::manual_seed(1);
+  if (name == "gpt512") return decoder({6, 256, 4, 512, 2}, false);
+  if (name == "gpt2048") return decoder({3, 128, 2, 2048, 1}, false);
+  if (name == "llama512") return decoder({6, 256, 4, 512, 2}, true);
+  if (name == "llama2048") return decoder({3, 128, 2, 2048, 1}, true);
+  if (name == "tiny") return decoder({24, 32, 2, 8, 1}, false);
+  if (name == "demo") return decoder({6, 192, 6, 256, 8}, false);
+  if (name == "resnet") return resnet();
+  if (name == "lstm") return lstm();
+  throw std::invalid_argument("no model " + name);
+}
+
+}  // namespace remat::benchmarks
