@@ -11,9 +11,10 @@ std::vector<std::int32_t> kinds_of(const ChainModel& model) {
   std::map<std::vector<std::int64_t>, std::int32_t> known;
   std::vector<std::int32_t> kinds;
   for (std::size_t i = 0; i < model.stages(); ++i) {
-    std::vector<std::int64_t> stage = {model.activation[i + 1],    model.gradient[i],
-                                       model.gradient[i + 1],      model.forward[i],
-                                       model.forward_workspace[i], i + 1 == model.stages() ? 1 : 0};
+    // The gradient of its input counts in its options' backward bytes.
+    std::vector<std::int64_t> stage = {model.activation[i + 1], model.gradient[i + 1],
+                                       model.forward[i], model.forward_workspace[i],
+                                       i + 1 == model.stages() ? 1 : 0};
     for (const auto& option : model.options[i]) {
       stage.insert(stage.end(),
                    {option.saved, option.time, option.forward_bytes, option.backward_bytes});

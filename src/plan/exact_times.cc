@@ -45,8 +45,8 @@ class ExactTimes::Sum {
   static constexpr auto kNone = std::numeric_limits<std::int64_t>::max();
 
   static const Steps& steps_of(const Steps* part) {
-    static const Steps kNothing = {{0, 0}};
-    return part == nullptr ? kNothing : *part;
+    static const Steps nothing = {{0, 0}};
+    return part == nullptr ? nothing : *part;
   }
   static std::int64_t next_of(const Steps& steps, std::size_t i, std::int64_t less) {
     return i + 1 < steps.size() ? steps[i + 1].bytes + less : kNone;
@@ -78,7 +78,8 @@ std::optional<ExactTimes> ExactTimes::solve(const Problem& problem, std::int64_t
 
 std::vector<ExactTimes::Move> ExactTimes::moves_of(const ChainModel& model,
                                                    ChainSegment segment) const {
-  const auto [first, last] = segment;
+  const auto first = segment.first;
+  const auto last = segment.last;
   const auto row_of = [this](std::size_t begin, std::size_t end) {
     return &rows_[segments_.row(begin, end)];
   };

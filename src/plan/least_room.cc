@@ -15,7 +15,8 @@ LeastRoom::LeastRoom(const ChainModel& model, const ChainSegments& segments)
 }
 
 std::int64_t LeastRoom::solve(const ChainModel& model, ChainSegment segment) const {
-  const auto [first, last] = segment;
+  const auto first = segment.first;
+  const auto last = segment.last;
   auto least = std::numeric_limits<std::int64_t>::max();
   for (const auto& option : model.options[first]) {
     const auto inner = first == last ? 0 : (*this)(first + 1, last);

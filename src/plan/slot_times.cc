@@ -95,7 +95,8 @@ SlotTimes::Size SlotTimes::size_of(const Problem& problem) {
 std::vector<SlotTimes::Move> SlotTimes::moves_of(const Problem& problem,
                                                  ChainSegment segment) const {
   const auto& model = problem.model;
-  const auto [first, last] = segment;
+  const auto first = segment.first;
+  const auto last = segment.last;
   const auto row_of = [this](std::size_t begin, std::size_t end) {
     return static_cast<std::int32_t>(segments_.row(begin, end));
   };
