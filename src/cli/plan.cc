@@ -116,15 +116,14 @@ Sweep make_plans(const PlanOptions& options, const StepPlanner& planner,
   return {{planner.plan(*options.memory, warm_start)}, 0};
 }
 
-std::optional<GraphExplanation> explanation(const PlanOptions& options, const PlanInput& input,
-                                            const StepPlanner& planner, const Sweep& plans) {
-  const auto* graph = std::get_if<OpGraph>(&input);
-  if (!options.explain || graph == nullptr || !plans.steps[*plans.asked].feasible) return {};
-  return explain(*graph, planner, plans.steps[*plans.asked]);
+std::optional<PlanExplanation> explanation(const PlanOptions& options, const PlanInput& input,
+                                           const StepPlanner& planner, const Sweep& plans) {
+  if (!options.explain || !plans.steps[*plans.asked].feasible) return {};
+  return explain(input, planner, plans.steps[*plans.asked]);
 }
 
 std::string json_report(const PlanOptions& options, const Sweep& plans,
-                        const std::optional<GraphExplanation>& why) {
+                        const std::optional<PlanExplanation>& why) {
   auto list = nlohmann::ordered_json::array();
   for (const auto& step : plans.steps) list.push_back(json_of(step));
   if (why) list[*plans.asked]["explanation"] = json_of(*why);
@@ -137,7 +136,7 @@ std::string report(const PlanOptions& options, const PlanInput& input, const Ste
   if (options.json) return json_report(options, plans, why);
   auto text =
       options.sweep > 0 ? text_report(plans, input) : text_report(plans.steps.front(), input);
-  if (why) text += text_of(*why, std::get<OpGraph>(input), plans.steps[*plans.asked]);
+  if (why) text += text_of(*why, plans.steps[*plans.asked]);
   return text;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/format.h"
+#include "plan/time_bound.h"
 #include "report/text_table.h"
 
 namespace remat::cli {
@@ -105,16 +106,13 @@ std::string binding_text(const plan::BindingMoment& moment, Bytes budget) {
       table_of({{"live then"}, {"values", kRight}, {"bytes", kRight}}, moment.groups, row));
 }
 
-std::string bound_text(const plan::TimeBound& bound, const OpGraph& graph,
-                       const PlannedStep& step) {
-  if (!bound.binding_op) return "";
-  const auto is_it = [&](const GraphOp& op) { return op.id == *bound.binding_op; };
-  const auto op = std::find_if(graph.ops.begin(), graph.ops.end(), is_it);
+std::string bound_text(const std::optional<BoundMoment>& bound, const PlannedStep& step) {
+  if (!bound) return "";
   return fmt::format(
       "why no plan has less than {} overhead: as {} (op {})\n"
       "first runs, the plain step has {}, of which every plan has {}\n",
-      in_percent(step.lower_bound_time - step.plain_time, step.plain_time), printable(op->name),
-      static_cast<std::int64_t>(op->id), bound.plain.to_string(), bound.in_use.to_string());
+      in_percent(step.lower_bound_time - step.plain_time, step.plain_time), printable(bound->op),
+      bound->op_id, bound->plain.to_string(), bound->in_every_plan.to_string());
 }
 
 std::string next_text(const std::optional<NextBytes>& next, nanoseconds plain_time) {
@@ -137,6 +135,14 @@ Json json_of(const plan::BindingMoment& moment) {
           {"live", live}};
 }
 
+std::optional<BoundMoment> bound_moment(const OpGraph& graph, Bytes budget) {
+  const auto bound = plan::time_bound(graph, budget);
+  if (!bound.binding_op) return std::nullopt;
+  const auto is_it = [&](const GraphOp& op) { return op.id == *bound.binding_op; };
+  const auto op = std::find_if(graph.ops.begin(), graph.ops.end(), is_it);
+  return BoundMoment{static_cast<std::int64_t>(op->id), op->name, bound.plain, bound.in_use};
+}
+
 }  // namespace
 
 std::optional<NextBytes> price_of_next_bytes(const StepPlanner& planner, const PlannedStep& step) {
@@ -149,13 +155,20 @@ std::optional<NextBytes> price_of_next_bytes(const StepPlanner& planner, const P
   return next;
 }
 
-GraphExplanation explain(const OpGraph& graph, const StepPlanner& planner,
-                         const PlannedStep& step) {
-  return {plan::explain(graph, std::get<Plan>(step.plan)), plan::time_bound(graph, step.budget),
-          price_of_next_bytes(planner, step)};
+PlanExplanation explain(const PlanInput& input, const StepPlanner& planner,
+                        const PlannedStep& step) {
+  PlanExplanation explanation;
+  if (const auto* graph = std::get_if<OpGraph>(&input)) {
+    explanation.plan = plan::explain(*graph, std::get<Plan>(step.plan));
+    explanation.bound = bound_moment(*graph, step.budget);
+  } else {
+    explanation.plan = plan::explain(std::get<Chain>(input), std::get<ChainPlan>(step.plan));
+  }
+  explanation.next = price_of_next_bytes(planner, step);
+  return explanation;
 }
 
-Json json_of(const GraphExplanation& explanation) {
+Json json_of(const PlanExplanation& explanation) {
   Json kept = Json::array();
   for (const auto& group : explanation.plan.kept) {
     kept.push_back({{"made_by", group.made_by},
@@ -175,10 +188,10 @@ Json json_of(const GraphExplanation& explanation) {
   Json json = {{"kept", kept},
                {"replayed", replayed},
                {"binding_moment", json_of(explanation.plan.binding)}};
-  if (explanation.bound.binding_op) {
-    json["bound"] = {{"op_id", static_cast<std::int64_t>(*explanation.bound.binding_op)},
-                     {"plain_bytes", explanation.bound.plain.count()},
-                     {"in_every_plan_bytes", explanation.bound.in_use.count()}};
+  if (explanation.bound) {
+    json["bound"] = {{"op_id", explanation.bound->op_id},
+                     {"plain_bytes", explanation.bound->plain.count()},
+                     {"in_every_plan_bytes", explanation.bound->in_every_plan.count()}};
   }
   if (explanation.next) {
     json["next"] = {{"bytes", explanation.next->bytes.count()},
@@ -187,15 +200,14 @@ Json json_of(const GraphExplanation& explanation) {
   return json;
 }
 
-std::string text_of(const GraphExplanation& explanation, const OpGraph& graph,
-                    const PlannedStep& step) {
+std::string text_of(const PlanExplanation& explanation, const PlannedStep& step) {
   return fmt::format(
       "\n{}\n{}\n"
       "price: the time that dropping a GiB of these costs; if replayed: would cost, one\n"
       "more run of each op counted, and not what that needs made again\n\n{}\n{}{}",
       kept_text(explanation.plan), replayed_text(explanation.plan),
-      binding_text(explanation.plan.binding, step.budget),
-      bound_text(explanation.bound, graph, step), next_text(explanation.next, step.plain_time));
+      binding_text(explanation.plan.binding, step.budget), bound_text(explanation.bound, step),
+      next_text(explanation.next, step.plain_time));
 }
 
 }  // namespace remat::cli

@@ -1,17 +1,18 @@
 // `remat plan --explain`: why the plan is what it is.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
 #include <remat/bytes.h>
-#include <remat/graph.h>
 
+#include "cli/plan_input.h"
 #include "cli/step_planner.h"
 #include "plan/explanation.h"
-#include "plan/time_bound.h"
 
 namespace remat::cli {
 
@@ -25,19 +26,27 @@ struct NextBytes {
 /// planner does not search.
 std::optional<NextBytes> price_of_next_bytes(const StepPlanner& planner, const PlannedStep& step);
 
-/// Of a plan for an op graph that fits.
-struct GraphExplanation {
+/// The first run of an op that, by itself, proves the bound: docs of plan::TimeBound.
+struct BoundMoment {
+  std::int64_t op_id = 0;
+  std::string op;
+  Bytes plain;          ///< live then in the plain step
+  Bytes in_every_plan;  ///< of it
+};
+
+/// Of a plan that fits.
+struct PlanExplanation {
   plan::Explanation plan;
-  plan::TimeBound bound;
+  std::optional<BoundMoment> bound;  ///< of op graphs, where the plain step does not fit
   std::optional<NextBytes> next;
 };
 
-GraphExplanation explain(const OpGraph& graph, const StepPlanner& planner, const PlannedStep& step);
+PlanExplanation explain(const PlanInput& input, const StepPlanner& planner,
+                        const PlannedStep& step);
 
-nlohmann::ordered_json json_of(const GraphExplanation& explanation);
+nlohmann::ordered_json json_of(const PlanExplanation& explanation);
 
 /// Tables of what is kept, replayed and live at the peak, and what more memory would bring.
-std::string text_of(const GraphExplanation& explanation, const OpGraph& graph,
-                    const PlannedStep& step);
+std::string text_of(const PlanExplanation& explanation, const PlannedStep& step);
 
 }  // namespace remat::cli

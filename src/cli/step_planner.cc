@@ -1,13 +1,9 @@
 #include "cli/step_planner.h"
 
-#include <algorithm>
-#include <utility>
-
 #include <remat/error.h>
-#include <remat/planner.h>
-#include <remat/simulator.h>
 
 #include "base/check.h"
+#include "cli/chain_step_planner.h"
 #include "cli/graph_step_planner.h"
 
 namespace remat::cli {
@@ -26,7 +22,10 @@ std::unique_ptr<StepPlanner> make_step_planner(const PlanInput& input, const Pla
                 choice.to_string());
     return make_graph_step_planner(*graph, choice, limits);
   }
-  fail<InvalidArgument>("chains cannot be planned for yet: name an op graph (remat.opgraph/1)");
+  REMAT_CHECK(choice.kind != Kind::kGraph, InvalidArgument,
+              "--planner graph is for op graphs, and the file has a chain: give --planner chain, "
+              "every:K, segments:N, sqrt or revolve:S");
+  return make_chain_step_planner(std::get<Chain>(input), choice);
 }
 
 }  // namespace remat::cli

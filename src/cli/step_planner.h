@@ -31,8 +31,8 @@ struct PlannedStep {
   std::chrono::nanoseconds predicted_time{0};
   std::chrono::nanoseconds lower_bound_time{0};
   std::chrono::nanoseconds solve_time{0};
-  std::string stopped_by;       ///< "effort", "time", "optimal"; "rule" where nothing is searched
-  Bytes kept;                   ///< what forward made and holds as backward begins
+  std::string stopped_by;  ///< "effort", "time", "optimal", "optimal_persistent", "slots"; "rule"
+  Bytes kept;              ///< what forward made and holds as backward begins
   std::int64_t recomputed = 0;  ///< runs beyond the first of each op or stage
 };
 

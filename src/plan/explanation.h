@@ -1,4 +1,4 @@
-// What a plan for an op graph keeps and what it drops, what that costs, and where the step is tightest.
+// What a plan keeps and what it drops, what that costs, and where the step is tightest.
 #pragma once
 
 #include <chrono>
@@ -54,5 +54,13 @@ struct Explanation {
 /// Errors: InvalidArgument if the graph cannot be or the plan is not valid for it.
 /// Cost:   linear in graph and plan.
 Explanation explain(const OpGraph& graph, const Plan& plan);
+
+/// The same of a chain: kept are stages and activations, replayed is a stage that runs more often or takes
+/// longer than in the plain step; its bytes are those that it saves.
+Explanation explain(const Chain& chain, const ChainPlan& plan);
+
+/// What the stages before the first backward leave to it, the chain's input not among it.
+/// Errors: as explain.
+Bytes kept_bytes(const Chain& chain, const ChainPlan& plan);
 
 }  // namespace remat::plan

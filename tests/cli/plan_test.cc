@@ -339,6 +339,112 @@ TEST_F(PlanVerb, GivesItsStatusToTheShell) {
   EXPECT_EQ(run_remat({"plan", file_.path(), "--memory", "1GiB"}).status, 0);
 }
 
+// Nine stages; the plain step takes 8 * 35 + 3 ns.
+Chain chain_of_blocks() {
+  using std::chrono::nanoseconds;
+  Chain chain;
+  chain.name = "blocks";
+  chain.device = "none";
+  chain.fixed = Bytes(500);
+  chain.input = Bytes(100);
+  for (int i = 0; i < 8; ++i) {
+    Stage stage{"block" + std::to_string(i), Bytes(100), {}, nanoseconds(10), Bytes(), {}};
+    stage.options.push_back(
+        {"all", Bytes(1000), nanoseconds(11), Bytes(), nanoseconds(24), Bytes()});
+    stage.options.push_back(
+        {"few", Bytes(400), nanoseconds(11), Bytes(), nanoseconds(29), Bytes()});
+    chain.stages.push_back(stage);
+  }
+  Stage loss{"loss", Bytes(1), {}, nanoseconds(1), Bytes(), {}};
+  loss.options.push_back({"all", Bytes(50), nanoseconds(1), Bytes(), nanoseconds(2), Bytes()});
+  chain.stages.push_back(loss);
+  return chain;
+}
+
+class PlanVerbOnChains : public ::testing::Test {
+ protected:
+  ProgramRun plan(Arguments arguments) const {
+    arguments.insert(arguments.begin(), {"plan", file_.path()});
+    return run_here(arguments);
+  }
+  Json plan_json(Arguments more) const {
+    more.emplace_back("--json");
+    return Json::parse(plan(more).out);
+  }
+
+  Chain chain_ = chain_of_blocks();
+  TemporaryFile file_{to_json(chain_)};
+};
+
+TEST_F(PlanVerbOnChains, WritesPlansOfEachPlanner) {
+  const TemporaryFile out("");
+  const std::string checker = REMAT_SHARED "/tools/check_plan.py";
+  for (const char* planner : {"auto", "chain", "sqrt", "every:2", "segments:3", "revolve:3"}) {
+    const auto report = plan_json({"--memory", "6000", "--planner", planner, "--out", out.path()});
+    EXPECT_EQ(report["planner"], std::string(planner) == "auto" ? "chain" : planner);
+    std::ostringstream text;
+    text << std::ifstream(out.path()).rdbuf();
+    const auto simulation = simulate(chain_, read_chain_plan(text.str(), out.path()));
+    ASSERT_TRUE(simulation.valid()) << planner;
+    EXPECT_EQ(report["predicted_peak_bytes"], simulation.peak.count());
+    EXPECT_EQ(report["predicted_time_ns"], simulation.time.count());
+    EXPECT_EQ(report["plain_time_ns"], 283);
+    EXPECT_GE(report["predicted_time_ns"], report["lower_bound_time_ns"]);
+    if (!std::filesystem::exists(checker)) continue;
+    const auto command = fmt::format("python3 -B '{}' '{}' '{}' --budget 6000 > /dev/null", checker,
+                                     file_.path(), out.path());
+    EXPECT_EQ(std::system(command.c_str()), 0) << planner;  // NOLINT(concurrency-mt-unsafe)
+  }
+}
+
+TEST_F(PlanVerbOnChains, SweepWithTimesThatNeverGrow) {
+  const auto list = plan_json({"--sweep", "12"});
+  ASSERT_EQ(list.size(), 12U);
+  EXPECT_EQ(list.front()["budget_bytes"], list.front()["min_feasible_bytes"]);
+  EXPECT_EQ(list.back()["predicted_time_ns"], 283);
+  for (std::size_t i = 1; i < list.size(); ++i) {
+    EXPECT_LE(list[i]["predicted_time_ns"], list[i - 1]["predicted_time_ns"]);
+  }
+}
+
+TEST_F(PlanVerbOnChains, TakeNoLongerThanThePlanToStartFrom) {
+  const TemporaryFile out("");
+  const auto first = plan_json({"--memory", "5000", "--out", out.path()});
+  const auto second = plan_json({"--memory", "5001", "--warm-start", out.path()});
+  EXPECT_LE(second["predicted_time_ns"], first["predicted_time_ns"]);
+  const TemporaryFile other(to_json(ChainPlan{"blocks", Bytes(1), {}, Bytes(1), {}, ""}));
+  const auto refused = plan({"--memory", "5000", "--warm-start", other.path()});
+  EXPECT_EQ(refused.status, kUsage);
+  EXPECT_THAT(refused.err, HasSubstr("the plan to start from is not one for chain \"blocks\""));
+}
+
+TEST_F(PlanVerbOnChains, ExitWithThreeWhereNothingFits) {
+  const auto run = plan({"--memory", "1000", "--json"});
+  EXPECT_EQ(run.status, kNoPlanFits);
+  const auto report = Json::parse(run.out);
+  EXPECT_EQ(report["feasible"], false);
+  EXPECT_EQ(report["stopped_by"], "infeasible");
+  const auto smallest = std::to_string(report["min_feasible_bytes"].get<std::int64_t>());
+  EXPECT_THAT(run.err, HasSubstr("--memory " + smallest + " or more"));
+  EXPECT_EQ(plan({"--memory", smallest}).status, kDone);
+}
+
+TEST_F(PlanVerbOnChains, AreExplained) {
+  const auto run = plan({"--memory", "3000", "--explain"});
+  EXPECT_THAT(run.out, AllOf(HasSubstr("\"blocks\": chain of 9 stages"), HasSubstr("stages, saved"),
+                             HasSubstr("dropped and replayed: "), HasSubstr("binding moment: as "),
+                             HasSubstr("\nthe next ")));
+  EXPECT_THAT(keys_of(plan_json({"--memory", "3000", "--explain"})["explanation"]),
+              ElementsAre("kept", "replayed", "binding_moment", "next"));
+}
+
+TEST_F(PlanVerbOnChains, RefuseThePlannerOfOpGraphs) {
+  const auto run = plan({"--memory", "3000", "--planner", "graph"});
+  EXPECT_EQ(run.status, kUsage);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("--planner graph is for op graphs"),
+                             HasSubstr("give --planner chain")));
+}
+
 TEST(PlanHelp, NamesEachFlag) {
   const auto help = run_here({"plan", "--help"});
   EXPECT_EQ(help.status, kDone);
