@@ -243,21 +243,23 @@ BoundGraph::BoundGraph(const OpGraph& graph, const graph::IndexedGraph& index) {
   BoundGraphBuilder(graph, index, *this).build();
 }
 
-bool BoundGraph::needed_after(Place value, Place moment) const {
+bool BoundGraph::needed_after(ValueAt what) const {
+  const auto [value, moment] = what;
   return writer[at(value)] <= moment && last_read[at(value)] > moment;
 }
 
-bool BoundGraph::final_at(Place value, Place moment) const {
-  const auto op = writer[at(value)];
-  return op < 0 || lost_from[at(op)] <= moment;
+bool BoundGraph::final_at(ValueAt what) const {
+  const auto op = writer[at(what.value)];
+  return op < 0 || lost_from[at(op)] <= what.moment;
 }
 
-bool BoundGraph::forced(Place value, Place moment) const {
+bool BoundGraph::forced(ValueAt what) const {
+  const auto [value, moment] = what;
   if (writer[at(value)] > moment) return false;
   if (writer[at(value)] == moment) return true;
   if (contains(reads[moment], value) && !contains(handed_over[moment], value)) return true;
   if (held_until[at(value)] >= moment && taken_at[at(value)] > moment) return true;
-  return needed_after(value, moment) && final_at(value, moment);
+  return needed_after(what) && final_at(what);
 }
 
 MomentBytes moment_bytes(const BoundGraph& graph) { return MomentSums(graph).sums(); }

@@ -18,12 +18,16 @@ struct BoundGraph {
   Place moments() const { return static_cast<Place>(replay_time.size()); }
   Place values() const { return static_cast<Place>(bytes.size()); }
 
-  /// Whether no plan keeps the value from being resident while `moment`'s op runs first.
-  bool forced(Place value, Place moment) const;
-  /// Whether first runs after `moment` read the value.
-  bool needed_after(Place value, Place moment) const;
-  /// Whether the value's op cannot run again once `moment` has come.
-  bool final_at(Place value, Place moment) const;
+  struct ValueAt {
+    Place value = 0;
+    Place moment = 0;
+  };
+  /// Whether no plan keeps the value from being resident while the moment's op runs first.
+  bool forced(ValueAt what) const;
+  /// Whether first runs after the moment read the value.
+  bool needed_after(ValueAt what) const;
+  /// Whether the value's op cannot run again once the moment has come.
+  bool final_at(ValueAt what) const;
 
   std::int64_t fixed = 0;
   std::int64_t inputs = 0;  ///< bytes resident before anything runs

@@ -33,7 +33,7 @@ MaxFlow::MaxFlow(Node nodes, const std::vector<Ends>& edges)
   }
 }
 
-void MaxFlow::set_capacity(Edge edge, std::int64_t capacity) { capacity_[at(edge)] = capacity; }
+void MaxFlow::set(Capacity capacity) { capacity_[at(capacity.edge)] = capacity.most; }
 
 std::int64_t MaxFlow::run(std::int64_t work) {
   work_ = 0;

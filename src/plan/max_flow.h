@@ -24,7 +24,11 @@ class MaxFlow {
   /// Nodes are 0 to nodes - 1; source and sink are among them.
   MaxFlow(Node nodes, const std::vector<Ends>& edges);
 
-  void set_capacity(Edge edge, std::int64_t capacity);
+  struct Capacity {
+    Edge edge = 0;
+    std::int64_t most = 0;
+  };
+  void set(Capacity capacity);
 
   /// The most that flows from source to sink; kUnlimited or more where nothing limits it. Once `work` edges
   /// were visited it returns what it has: a flow, but perhaps not the largest.

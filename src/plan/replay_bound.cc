@@ -9,11 +9,6 @@ namespace {
 constexpr int kMostPrices = 40;
 constexpr double kNoBetter = 1e-9;
 
-// The time of a cut with what it has above the room, or below it, at a price.
-double priced(const ReplayCut& cut, double price, std::int64_t room) {
-  return static_cast<double>(cut.time) + price * static_cast<double>(cut.bytes - room);
-}
-
 class PriceSearch {
  public:
   PriceSearch(ReplayCuts& cuts, PricedBound& best, std::int64_t enough)
@@ -23,15 +18,20 @@ class PriceSearch {
     for (int i = 0; i < kMostPrices && best_.over.time < best_.fitting.time; ++i) {
       const auto price = static_cast<double>(best_.fitting.time - best_.over.time) /
                          static_cast<double>(best_.over.bytes - best_.fitting.bytes);
-      const auto most = priced(best_.over, price, cuts_.room());
-      if (most <= static_cast<double>(enough_)) return;
-      if (!try_price(price, most)) return;
+      if (priced(best_.over, price) <= static_cast<double>(enough_)) return;
+      if (!try_price(price)) return;
     }
   }
 
  private:
+  // The time of a cut with what it has above the room, or below it, at a price.
+  double priced(const ReplayCut& cut, double price) const {
+    return static_cast<double>(cut.time) + price * static_cast<double>(cut.bytes - cuts_.room());
+  }
+
   // False if this was the best price.
-  bool try_price(double price, double most) {
+  bool try_price(double price) {
+    const auto most = priced(best_.over, price);
     auto cut = cuts_.at_price(price);
     if (!cut) return false;
     if (cut->bound > best_.bound || best_.price == 0) {
@@ -39,7 +39,7 @@ class PriceSearch {
       best_.price = price;
     }
     if (cuts_.out_of_work()) return false;
-    const auto gain = most - priced(*cut, price, cuts_.room());
+    const auto gain = most - priced(*cut, price);
     if (gain <= kNoBetter * (1 + most)) return false;
     (cut->bytes > cuts_.room() ? best_.over : best_.fitting) = std::move(*cut);
     return true;
@@ -78,7 +78,9 @@ class Branching {
     std::vector<Decision> decisions;
     PricedBound bound;
   };
-  static bool later(const Node& a, const Node& b) { return a.bound.bound > b.bound.bound; }
+  static constexpr auto later = [](const Node& a, const Node& b) {
+    return a.bound.bound > b.bound.bound;
+  };
 
   // The op of most time in which the two cuts differ.
   Place op_to_branch_on(const PricedBound& bound) const {

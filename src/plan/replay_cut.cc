@@ -55,7 +55,7 @@ void ReplayCuts::build_network() {
     }
   }
   flow_.emplace(nodes, edges);
-  for (const auto edge : unlimited) flow_->set_capacity(edge, MaxFlow::kUnlimited);
+  for (const auto edge : unlimited) flow_->set({edge, MaxFlow::kUnlimited});
 }
 
 void ReplayCuts::set_capacities(double price) {
@@ -64,14 +64,14 @@ void ReplayCuts::set_capacities(double price) {
     const auto cost = price * static_cast<double>(value.bytes) * kBelow;
     const auto limit =
         cost < static_cast<double>(dearest_) ? static_cast<std::int64_t>(cost) : dearest_;
-    flow_->set_capacity(edge_of_value_[i], value.gone ? MaxFlow::kUnlimited : limit);
+    flow_->set({edge_of_value_[i], value.gone ? MaxFlow::kUnlimited : limit});
   }
   for (Place op = 0; op < ops(); ++op) {
     const auto choice = choices_[at(op)];
-    flow_->set_capacity(sink_edge_of_op_[at(op)],
-                        choice == OpChoice::kNotReplayed ? MaxFlow::kUnlimited : times_[at(op)]);
-    flow_->set_capacity(source_edge_of_op_[at(op)],
-                        choice == OpChoice::kReplayed ? MaxFlow::kUnlimited : 0);
+    flow_->set({sink_edge_of_op_[at(op)],
+                choice == OpChoice::kNotReplayed ? MaxFlow::kUnlimited : times_[at(op)]});
+    flow_->set(
+        {source_edge_of_op_[at(op)], choice == OpChoice::kReplayed ? MaxFlow::kUnlimited : 0});
   }
 }
 
@@ -79,11 +79,10 @@ void ReplayCuts::set_byte_capacities() {
   set_capacities(0);
   for (std::size_t i = 0; i < problem_.values.size(); ++i) {
     const auto& value = problem_.values[i];
-    if (!value.gone) flow_->set_capacity(edge_of_value_[i], value.bytes >> byte_shift_);
+    if (!value.gone) flow_->set({edge_of_value_[i], value.bytes >> byte_shift_});
   }
   for (Place op = 0; op < ops(); ++op) {
-    if (choices_[at(op)] != OpChoice::kNotReplayed)
-      flow_->set_capacity(sink_edge_of_op_[at(op)], 0);
+    if (choices_[at(op)] != OpChoice::kNotReplayed) flow_->set({sink_edge_of_op_[at(op)], 0});
   }
 }
 

@@ -17,14 +17,14 @@ class ProblemBuilder {
   ReplayProblem build(std::int64_t budget) {
     problem_.forced = graph_.fixed + graph_.workspace[at(moment_)];
     for (Place value = 0; value < graph_.values(); ++value) {
-      if (!graph_.forced(value, moment_)) continue;
+      if (!graph_.forced({value, moment_})) continue;
       problem_.forced += graph_.bytes[at(value)];
       place_of_value_[at(value)] = kForced;
     }
     problem_.room = budget - problem_.forced;
     place_of_op_.assign(at(graph_.moments()), kUnseen);
     for (Place value = 0; value < graph_.values(); ++value) {
-      if (graph_.needed_after(value, moment_)) {
+      if (graph_.needed_after({value, moment_})) {
         const auto place = place_of(value);
         if (place >= 0) problem_.values[at(place)].needed = true;
       }
@@ -45,7 +45,7 @@ class ProblemBuilder {
     const bool gone = place == kGone;
     place = static_cast<Place>(problem_.values.size());
     problem_.values.push_back({graph_.bytes[at(value)], -1, false, gone});
-    const auto op = graph_.final_at(value, moment_) ? -1 : place_of_op(graph_.writer[at(value)]);
+    const auto op = graph_.final_at({value, moment_}) ? -1 : place_of_op(graph_.writer[at(value)]);
     problem_.values.back().op = op;
     return place;
   }
@@ -80,8 +80,8 @@ class ProblemBuilder {
 
 }  // namespace
 
-ReplayProblem replay_problem(const BoundGraph& graph, Place moment, std::int64_t budget) {
-  return ProblemBuilder(graph, moment).build(budget);
+ReplayProblem replay_problem(const BoundGraph& graph, MomentBudget what) {
+  return ProblemBuilder(graph, what.moment).build(what.budget);
 }
 
 }  // namespace remat::plan

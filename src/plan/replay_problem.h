@@ -29,10 +29,14 @@ struct ReplayProblem {
   std::vector<Op> ops;
 };
 
-/// The problem at `moment`. Ops that are replayed in every plan cost nothing: BoundGraph::must_replay_time
+struct MomentBudget {
+  Place moment = 0;
+  std::int64_t budget = 0;
+};
+/// The problem at one moment. Ops that are replayed in every plan cost nothing: BoundGraph::must_replay_time
 /// has them already.
 ///
 /// Cost: linear in the graph.
-ReplayProblem replay_problem(const BoundGraph& graph, Place moment, std::int64_t budget);
+ReplayProblem replay_problem(const BoundGraph& graph, MomentBudget what);
 
 }  // namespace remat::plan

@@ -70,7 +70,7 @@ class BoundPeak {
   }
 
   void examine(Place moment) {
-    const auto problem = replay_problem(graph_, moment, 0);
+    const auto problem = replay_problem(graph_, {moment, 0});
     ReplayCuts cuts(problem, kNoTimes);
     cuts.limit_work(work_);
     consider({problem.forced + cuts.least_bytes(), moment});
@@ -133,7 +133,7 @@ class LikelyMoments {
     auto room = budget_ - graph_.fixed - bytes_.forced[at(moment)];
     double time = 0;
     for (const auto value : cheapest_last_) {
-      if (!graph_.needed_after(value, moment) || graph_.final_at(value, moment)) continue;
+      if (!graph_.needed_after({value, moment}) || graph_.final_at({value, moment})) continue;
       const auto kept = std::min(std::max<std::int64_t>(room, 0), graph_.bytes[at(value)]);
       room -= kept;
       time += time_per_byte(value) * static_cast<double>(graph_.bytes[at(value)] - kept);
@@ -185,7 +185,7 @@ class BoundReplays {
 
   // False if nothing fits.
   bool examine(Place moment) {
-    const auto problem = replay_problem(graph_, moment, budget_);
+    const auto problem = replay_problem(graph_, {moment, budget_});
     if (problem.room < 0) return false;
     ReplayCuts cuts(problem, shift_);
     cuts.limit_work(work_);
@@ -211,7 +211,7 @@ class BoundReplays {
   }
 
   bool branch() {
-    const auto problem = replay_problem(graph_, *result_.moment, budget_);
+    const auto problem = replay_problem(graph_, {*result_.moment, budget_});
     ReplayCuts cuts(problem, shift_);
     cuts.limit_work(kWorkForBranching);
     const auto root = bound_at_best_price(cuts, 0);

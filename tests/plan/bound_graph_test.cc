@@ -21,7 +21,7 @@ void expect_equal_sums(const OpGraph& graph) {
   const auto sums = moment_bytes(bounds);
   for (Place moment = 0; moment < bounds.moments(); ++moment) {
     const auto place = static_cast<std::size_t>(moment);
-    const auto problem = replay_problem(bounds, moment, 1000);
+    const auto problem = replay_problem(bounds, {moment, 1000});
     ASSERT_EQ(bounds.fixed + sums.forced[place], problem.forced) << moment << to_json(graph);
     EXPECT_EQ(problem.room, 1000 - problem.forced);
     EXPECT_LE(sums.forced[place], sums.all_replayed[place]);

@@ -19,7 +19,7 @@ struct Network {
   MaxFlow flow() const {
     MaxFlow result(nodes, edges);
     for (std::size_t i = 0; i < edges.size(); ++i) {
-      result.set_capacity(static_cast<MaxFlow::Edge>(i), capacities[i]);
+      result.set({static_cast<MaxFlow::Edge>(i), capacities[i]});
     }
     return result;
   }
