@@ -17,11 +17,12 @@ inline std::string content_of(const std::string& path) {
   return text.str();
 }
 
-/// A file with this content, removed again.
+/// A file with this content, removed again. `suffix` is how its name ends.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& content) : path_(::testing::TempDir() + "rematXXXXXX") {
-    const int file = mkstemp(path_.data());
+  explicit TemporaryFile(const std::string& content, const std::string& suffix = "")
+      : path_(::testing::TempDir() + "rematXXXXXX" + suffix) {
+    const int file = mkstemps(path_.data(), static_cast<int>(suffix.size()));
     EXPECT_GE(file, 0) << path_;
     close(file);
     std::ofstream(path_, std::ios::binary) << content;
