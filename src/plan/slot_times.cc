@@ -11,7 +11,7 @@ namespace {
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 // Slots that are looked at together: whole tiles are skipped in which a move cannot win.
-constexpr std::int64_t kTile = 32;
+constexpr std::int64_t kTile = 64;
 
 }  // namespace
 
