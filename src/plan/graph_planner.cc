@@ -18,6 +18,7 @@
 #include "plan/retention_search.h"
 #include "plan/retention_space.h"
 #include "plan/run_sequence.h"
+#include "plan/time_bound.h"
 #include "plan/warm_patterns.h"
 
 namespace remat {
@@ -37,6 +38,9 @@ constexpr std::int64_t kShareForLeastBudget = 5;
 // Of the effort, in percent: what the search over a few of many equal blocks gets.
 constexpr std::int64_t kShareOfFew = 60;
 
+// Of the effort, in percent: what goes to the neighbourhood of the choice that the lower bound found.
+constexpr std::int64_t kShareAroundBound = 20;
+
 std::string source_of(const OpGraph& graph) {
   return fmt::format("plan_graph: op graph {}", quote(graph.name));
 }
@@ -50,7 +54,7 @@ class GraphPlanner {
         effort_(options.effort > 0 ? options.effort : default_effort(graph)),
         index_(graph, source_of(graph)),
         space_(graph, index_),
-        bound_(lower_bound_time(graph, options.memory)) {}
+        bound_(plan::time_bound(graph, options.memory)) {}
 
   GraphPlanResult run() {
     const auto plain = plan_of(plain_runs());
@@ -110,27 +114,44 @@ class GraphPlanner {
 
   // Where nothing fits, what comes next is the smallest budget for which there may be a plan.
   Bytes target() const {
-    return bound_ ? options_.memory : std::max(options_.memory, lower_bound_peak(graph_));
+    return bound_.time ? options_.memory : std::max(options_.memory, lower_bound_peak(graph_));
   }
 
   void search() {
     RetentionSearch search(space_, target().count());
     search.set_deadline(deadline());
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
-    spend(search, bound_ ? effort_ : effort_ / kShareForLeastBudget);
+    spend(search, bound_.time ? effort_ : effort_ / kShareForLeastBudget);
     take(search);
     for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {
       look_for_least_budget(search.nearest());
     }
-    result_.plan.stopped_by = search.out_of_time() ? "time" : "effort";
+    result_.plan.stopped_by = search.out_of_time() ? "time" : optimal() ? "optimal" : "effort";
+  }
+
+  bool optimal() const {
+    return result_.feasible && bound_.time && result_.plan.predicted_time <= *bound_.time;
   }
 
   void spend(RetentionSearch& search, std::int64_t effort) const {
+    if (bound_.time) search.set_goal(bound_.time->count() - space_.plain_time);
+    if (!bound_.replayed.empty()) {
+      search.offer(replays_of_bound());
+      search.refine(effort * kShareAroundBound / 100);
+      effort -= effort * kShareAroundBound / 100;
+    }
     const auto repetition = plan::RepeatedSearch::repetition_of(graph_, index_);
     if (!repetition) return search.search(effort);
     const plan::RepeatedSearch few(graph_, index_, space_, *repetition);
     few.search(search, effort * kShareOfFew / 100, deadline());
     search.refine(effort * (100 - kShareOfFew) / 100);
+  }
+
+  RetentionSearch::Patterns replays_of_bound() const {
+    std::vector<plan::Place> ops;
+    for (const auto op : bound_.replayed) ops.push_back(static_cast<plan::Place>(*index_.find(op)));
+    return plan::patterns_replaying(
+        space_, static_cast<plan::Place>(*index_.find(*bound_.binding_op)), ops);
   }
 
   std::optional<Clock::time_point> deadline() const {
@@ -158,7 +179,7 @@ class GraphPlanner {
     plan.budget = options_.memory;
     plan.planner = "graph";
     plan.effort = effort_;
-    plan.lower_bound_time = bound_.value_or(plan.plain_time);
+    plan.lower_bound_time = bound_.time.value_or(plan.plain_time);
     result_.solve_time = Clock::now() - start_;
     return std::move(result_);
   }
@@ -169,7 +190,7 @@ class GraphPlanner {
   const std::int64_t effort_;
   const graph::IndexedGraph index_;
   const plan::RetentionSpace space_;
-  const std::optional<std::chrono::nanoseconds> bound_;  // empty: no plan fits
+  const plan::TimeBound bound_;
   std::vector<std::size_t> warm_runs_;
   GraphPlanResult result_;
 };

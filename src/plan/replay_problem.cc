@@ -54,7 +54,7 @@ class ProblemBuilder {
     auto& place = place_of_op_[at(op)];
     if (place >= 0) return place;
     place = static_cast<Place>(problem_.ops.size());
-    problem_.ops.push_back({graph_.must_replay[at(op)] ? 0 : graph_.replay_time[at(op)], {}});
+    problem_.ops.push_back({op, graph_.must_replay[at(op)] ? 0 : graph_.replay_time[at(op)], {}});
     open_.push_back(op);
     return place;
   }

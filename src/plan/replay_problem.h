@@ -19,6 +19,7 @@ struct ReplayProblem {
     bool gone = false;    ///< its storage was handed over just now: it is not resident
   };
   struct Op {
+    Place place = 0;  ///< in the graph
     std::int64_t time = 0;
     std::vector<Place> reads;  ///< of `values`; what is resident in any case is not among them
   };

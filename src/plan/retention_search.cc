@@ -58,7 +58,7 @@ void RetentionSearch::offer(const Patterns& patterns) {
 void RetentionSearch::search(std::int64_t effort) {
   if (!moves_.any()) return;
   const auto end = work() + effort;
-  for (int run = 0; run < kStartRuns && !out_of_time_; ++run) {
+  for (int run = 0; run < kStartRuns && !finished(); ++run) {
     load(Patterns(space_.gaps.size(), kKeepThroughout));
     anneal(kStarts[run % std::size(kStarts)], effort * kStartShare / 100 / kStartRuns);
   }
@@ -67,7 +67,7 @@ void RetentionSearch::search(std::int64_t effort) {
 
 void RetentionSearch::refine(std::int64_t effort) {
   if (!moves_.any()) return;
-  for (int run = 0; run < kRefinementRuns && !out_of_time_; ++run) {
+  for (int run = 0; run < kRefinementRuns && !finished(); ++run) {
     load(best_ ? *best_ : nearest_);
     anneal(kRefinements[run % std::size(kRefinements)], effort / kRefinementRuns);
   }
@@ -77,7 +77,7 @@ void RetentionSearch::anneal(const Annealing& annealing, std::int64_t effort) {
   price_ = annealing.price;
   auto temperature = annealing.temperature;
   const auto start = work();
-  for (int level = 0; level < kAnnealingLevels && !out_of_time_; ++level) {
+  for (int level = 0; level < kAnnealingLevels && !finished(); ++level) {
     const bool coarse = level < annealing.coarse_share * kAnnealingLevels;
     run_level(annealing, temperature, coarse, start + effort * (level + 1) / kAnnealingLevels);
     temperature *= annealing.cooling;
@@ -88,7 +88,7 @@ void RetentionSearch::anneal(const Annealing& annealing, std::int64_t effort) {
 void RetentionSearch::run_level(const Annealing& annealing, double temperature, bool coarse,
                                 std::int64_t until) {
   energy_ = energy();
-  for (int moves = 1; work() < until; ++moves) {
+  for (int moves = 1; work() < until && !finished(); ++moves) {
     state_.begin();
     if (coarse) {
       moves_.coarse(state_, random_);

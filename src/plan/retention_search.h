@@ -36,6 +36,9 @@ class RetentionSearch {
   void set_deadline(std::optional<Clock::time_point> deadline) { deadline_ = deadline; }
   bool out_of_time() const { return out_of_time_; }
 
+  /// Stops as soon as what fits replays no longer than this, in ns.
+  void set_goal(std::int64_t replay_time) { goal_ = replay_time; }
+
   /// Takes these decisions into account, as a start and as a candidate.
   void offer(const Patterns& patterns);
 
@@ -54,6 +57,7 @@ class RetentionSearch {
   void load(const Patterns& patterns);
 
  private:
+  bool finished() const { return out_of_time_ || (best_ && best_replay_time_ <= goal_); }
   void anneal(const Annealing& annealing, std::int64_t effort);
   void run_level(const Annealing& annealing, double temperature, bool coarse, std::int64_t until);
   double energy() const;
@@ -66,6 +70,7 @@ class RetentionSearch {
   SearchRandom random_;
   std::optional<Clock::time_point> deadline_;
   bool out_of_time_ = false;
+  std::int64_t goal_ = -1;
   double price_ = 0;
   double energy_ = 0;
   std::optional<Patterns> best_;

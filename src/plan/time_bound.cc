@@ -157,6 +157,7 @@ class BoundReplays {
     bool possible = true;
     WideSum time = 0;  // ns
     std::optional<Place> moment;
+    std::vector<Place> replayed;
   };
 
   Result run() {
@@ -197,10 +198,19 @@ class BoundReplays {
         units_ = bound->bound;
         price_ = bound->price;
         result_.moment = moment;
+        result_.replayed = replayed_ops(problem, bound->fitting);
       }
     }
     work_ = cuts.work_left() - static_cast<std::int64_t>(graph_.bytes.size());
     return possible;
+  }
+
+  static std::vector<Place> replayed_ops(const ReplayProblem& problem, const ReplayCut& cut) {
+    std::vector<Place> ops;
+    for (std::size_t op = 0; op < cut.replayed.size(); ++op) {
+      if (cut.replayed[op]) ops.push_back(problem.ops[op].place);
+    }
+    return ops;
   }
 
   // A cut that fits and takes no longer than what is known: no price can raise the bound here.
@@ -258,6 +268,7 @@ TimeBound time_bound(const OpGraph& graph, Bytes budget) {
   }
   const auto replays = BoundReplays(bounds, bytes, budget.count()).run();
   explain(replays.moment);
+  for (const auto op : replays.replayed) result.replayed.push_back(graph.ops[at(op)].id);
   if (replays.possible) result.time = time_of_step(bounds, replays.time);
   return result;
 }

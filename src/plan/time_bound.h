@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include <remat/bytes.h>
 #include <remat/graph.h>
@@ -19,6 +20,9 @@ struct TimeBound {
   Bytes
       in_use;  ///< in every plan as it runs: OpGraph::fixed, what it touches, what cannot be dropped
   Bytes plain;  ///< in the plain step as it runs
+  /// Ops that run again after that moment in a choice close to the bound, which fits at the moment but perhaps
+  /// not at others.
+  std::vector<OpId> replayed;
 };
 TimeBound time_bound(const OpGraph& graph, Bytes budget);
 

@@ -58,4 +58,16 @@ std::vector<KeepPattern> patterns_of(const RetentionSpace& space,
   return PatternReader(space).read(runs);
 }
 
+std::vector<KeepPattern> patterns_replaying(const RetentionSpace& space, Place moment,
+                                            const std::vector<Place>& ops) {
+  std::vector<KeepPattern> patterns(space.gaps.size(), kKeepThroughout);
+  for (const auto op : ops) {
+    for (const auto value : space.writes[op]) {
+      const auto gap = at(space.gap_at(value, moment));
+      if (space.gaps[gap].end != moment) patterns[gap] = kKeepOnceReplayed;
+    }
+  }
+  return patterns;
+}
+
 }  // namespace remat::plan

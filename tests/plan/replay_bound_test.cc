@@ -23,7 +23,7 @@ ReplayProblem random_problem(std::uint64_t seed) {
   ReplayProblem problem;
   const auto ops = choices.between(1, 9);
   for (std::int64_t op = 0; op < ops; ++op) {
-    problem.ops.push_back({choices.between(0, 20), {}});
+    problem.ops.push_back({0, choices.between(0, 20), {}});
     for (auto left = choices.between(0, 2); left > 0 && !problem.values.empty(); --left) {
       const auto count = static_cast<std::int64_t>(problem.values.size());
       problem.ops.back().reads.push_back(static_cast<Place>(choices.below(count)));
