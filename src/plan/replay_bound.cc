@@ -52,24 +52,13 @@ class PriceSearch {
 
 class Branching {
  public:
-  Branching(ReplayCuts& cuts, const PricedBound& root) : cuts_(cuts), least_(root.fitting.time) {
+  Branching(ReplayCuts& cuts, const PricedBound& root) : cuts_(cuts), best_(root) {
     open_.push_back({{}, root});
   }
 
-  std::int64_t run() {
-    while (!open_.empty() && !cuts_.out_of_work()) {
-      std::pop_heap(open_.begin(), open_.end(), later);
-      if (open_.back().bound.bound >= least_) break;
-      const auto node = std::move(open_.back());
-      open_.pop_back();
-      const auto op = op_to_branch_on(node.bound);
-      if (op < 0) return node.bound.bound;
-      add_child(node, {op, OpChoice::kReplayed});
-      add_child(node, {op, OpChoice::kNotReplayed});
-    }
-    auto bound = least_;
-    for (const auto& node : open_) bound = std::min(bound, node.bound.bound);
-    return bound;
+  PricedBound run() {
+    best_.bound = search();
+    return std::move(best_);
   }
 
  private:
@@ -81,6 +70,24 @@ class Branching {
   static constexpr auto later = [](const Node& a, const Node& b) {
     return a.bound.bound > b.bound.bound;
   };
+
+  std::int64_t least() const { return best_.fitting.time; }
+
+  std::int64_t search() {
+    while (!open_.empty() && !cuts_.out_of_work()) {
+      std::pop_heap(open_.begin(), open_.end(), later);
+      if (open_.back().bound.bound >= least()) break;
+      const auto node = std::move(open_.back());
+      open_.pop_back();
+      const auto op = op_to_branch_on(node.bound);
+      if (op < 0) return node.bound.bound;
+      add_child(node, {op, OpChoice::kReplayed});
+      add_child(node, {op, OpChoice::kNotReplayed});
+    }
+    auto bound = least();
+    for (const auto& node : open_) bound = std::min(bound, node.bound.bound);
+    return bound;
+  }
 
   // The op of most time in which the two cuts differ.
   Place op_to_branch_on(const PricedBound& bound) const {
@@ -102,14 +109,14 @@ class Branching {
     if (cuts_.out_of_work()) child = parent.bound;
     if (!child) return;
     child->bound = std::max(child->bound, parent.bound.bound);
-    least_ = std::min(least_, child->fitting.time);
-    if (child->bound >= least_) return;
+    if (child->fitting.time < least()) best_.fitting = child->fitting;
+    if (child->bound >= least()) return;
     open_.push_back({std::move(decisions), std::move(*child)});
     std::push_heap(open_.begin(), open_.end(), later);
   }
 
   ReplayCuts& cuts_;
-  std::int64_t least_;  // of the solutions that were seen
+  PricedBound best_;  // the root's, with what fits best of all that was seen
   std::vector<Node> open_;
 };
 
@@ -135,8 +142,8 @@ std::optional<PricedBound> bound_at_best_price(ReplayCuts& cuts, std::int64_t en
   return best;
 }
 
-std::optional<std::int64_t> bound_by_branching(ReplayCuts& cuts, const PricedBound& root) {
-  if (root.exact()) return root.bound;
+PricedBound bound_by_branching(ReplayCuts& cuts, const PricedBound& root) {
+  if (root.exact()) return root;
   return Branching(cuts, root).run();
 }
 

@@ -23,8 +23,8 @@ struct PricedBound {
 /// give more than `enough`. Empty if nothing fits.
 std::optional<PricedBound> bound_at_best_price(ReplayCuts& cuts, std::int64_t enough);
 
-/// As the above, raised by branch and bound over which ops are replayed: the least time itself if the work
-/// allows. Empty if nothing fits.
-std::optional<std::int64_t> bound_by_branching(ReplayCuts& cuts, const PricedBound& root);
+/// `root` with its bound raised by branch and bound over which ops are replayed, and `fitting` the best that
+/// was seen of what fits: bound and time are equal if the work allows.
+PricedBound bound_by_branching(ReplayCuts& cuts, const PricedBound& root);
 
 }  // namespace remat::plan

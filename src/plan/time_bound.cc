@@ -227,8 +227,8 @@ class BoundReplays {
     const auto root = bound_at_best_price(cuts, 0);
     if (!root) return false;
     const auto bound = bound_by_branching(cuts, *root);
-    if (!bound) return false;
-    units_ = std::max(units_, *bound);
+    units_ = std::max(units_, bound.bound);
+    result_.replayed = replayed_ops(problem, bound.fitting);
     return true;
   }
 
