@@ -39,7 +39,7 @@ constexpr std::int64_t kShareForLeastBudget = 5;
 constexpr std::int64_t kShareOfFew = 60;
 
 // Of the effort, in percent: what goes to the neighbourhood of the choice that the lower bound found.
-constexpr std::int64_t kShareAroundBound = 20;
+constexpr std::int64_t kShareAroundBound = 10;
 
 std::string source_of(const OpGraph& graph) {
   return fmt::format("plan_graph: op graph {}", quote(graph.name));

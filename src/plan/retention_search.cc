@@ -19,9 +19,9 @@ constexpr Annealing kRefinements[] = {
     {5e-4, kCoolingBy100, 0.5, 0, 20},
     {5e-4, kCoolingBy100, 0.5, 0, 50},
 };
-constexpr int kStartRuns = 5;
+constexpr int kStartRuns = 8;
 constexpr int kRefinementRuns = 4;
-constexpr std::int64_t kStartShare = 60;  // percent of the effort
+constexpr std::int64_t kStartShare = 70;  // percent of the effort
 
 // A plan above the budget in every slot by the budget itself would pay this many plain steps.
 constexpr double kExcessScale = 20;

@@ -163,7 +163,7 @@ class BoundReplays {
   Result run() {
     for (const auto moment : LikelyMoments(graph_, bytes_, budget_).list()) {
       if (work_ <= 0) break;
-      if (!examine(moment)) return {false, 0, moment};
+      if (!examine(moment)) return {false, 0, moment, {}};
     }
     if (result_.moment && !branch()) result_.possible = false;
     result_.time = rounded_up(units_);

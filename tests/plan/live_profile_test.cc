@@ -26,7 +26,9 @@ struct PlainProfile {
     for (const auto bytes : live) sum += std::max<std::int64_t>(0, bytes - budget);
     return sum;
   }
-  std::int64_t peak() const { return std::max<std::int64_t>(0, *std::max_element(live.begin(), live.end())); }
+  std::int64_t peak() const {
+    return std::max<std::int64_t>(0, *std::max_element(live.begin(), live.end()));
+  }
 };
 
 void add_at_random(LiveProfile& profile, PlainProfile& plain, Choices& choices) {
