@@ -39,7 +39,8 @@ def row(model, them):
                                  for call in ("plain", "nonreentrant", "reentrant"))
     losses = {f"{contender.steps[0]['loss']:.4f}" for contender in them.values()}
     return [model, plain.step_ms(), cell(remat.ratio(plain)),
-            cell(remat.ratio(plain, "forward")), cell(reentrant.ratio(plain)),
+            cell(remat.extra_forwards(plain)), cell(remat.ratio(plain, "forward")),
+            cell(reentrant.ratio(plain)),
             cell(theirs.ratio(python)), cell(remat.ratio(theirs)), cell(remat.ratio(their_old)),
             f"{remat.peak / 2**20:.1f} MiB", f"{remat.peak / theirs.peak:.3f}",
             f"{remat.resident / remat.peak:.2f}", f"{theirs.resident / theirs.peak:.2f}",
@@ -55,10 +56,10 @@ def main():
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--preload", help="an allocator for all, instead of what each ships with")
     options = parser.parse_args()
-    print("| model | plain step | remat / plain | its forward | reentrant C++ / plain | Python / its plain "
+    print("| model | plain step | remat / plain | extra, in forwards | its forward | reentrant C++ / plain | Python / its plain "
           "| remat / Python | remat / Python reentrant | remat's peak | / Python's "
           "| resident / peak | Python's | same loss |")
-    print("|---|" + "--:|" * 11 + "---|")
+    print("|---|" + "--:|" * 12 + "---|")
     for model in options.models:
         them = contenders(options, model)
         take_turns(them, options.rounds)

@@ -57,17 +57,27 @@ class Contender:
         return f"{self.median('step' + self.suffix) / 1e6:.1f} ms"
 
     def ratio(self, other, what="step"):
-        """The median over the rounds of self / other, and half the distance of the quartiles."""
+        """Self / other, of pairs of one round: see middle_of."""
         key = what + self.suffix
-        ratios = [mine[key] / its[key] for mine, its in zip(self.steps, other.steps)]
-        if len(ratios) < 2:
-            return ratios[0], 0.0
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        return middle, (high - low) / 2
+        return middle_of([mine[key] / its[key] for mine, its in zip(self.steps, other.steps)])
+
+    def extra_forwards(self, other):
+        """The time that a step takes longer than the other's, in forward passes of the other."""
+        step, forward = "step" + self.suffix, "forward" + self.suffix
+        return middle_of([(mine[step] - its[step]) / its[forward]
+                          for mine, its in zip(self.steps, other.steps)])
 
     @property
     def peak(self):
         return max(step["peak_bytes"] for step in self.steps)
+
+
+def middle_of(ratios):
+    """Their median, and half the distance of their quartiles."""
+    if len(ratios) < 2:
+        return ratios[0], 0.0
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return middle, (high - low) / 2
 
 
 def take_turns(contenders, rounds):
