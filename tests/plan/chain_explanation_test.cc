@@ -48,6 +48,14 @@ TEST(ChainExplanation, SaysWhatIsKeptAndWhatRunsAgain) {
   }
 }
 
+TEST(ChainExplanation, CountsAnActivationInsideASavedStageOnce) {
+  const auto chain = four_stages();
+  auto plan = plan_chain_segments(chain, Placement::none());
+  EXPECT_EQ(kept_bytes(chain, plan), Bytes(160));
+  plan.actions.insert(plan.actions.begin() + 1, CheckpointStage{0});  // runs saved stage 0 again
+  EXPECT_EQ(kept_bytes(chain, plan), Bytes(160));
+}
+
 // Against the simulator, on plans of all kinds.
 TEST(ChainExplanation, AddsUpToWhatTheSimulatorFinds) {
   for (std::uint64_t seed = 0; seed < 1000; ++seed) {
