@@ -84,7 +84,7 @@ TEST_F(PlanVerb, PrintsTheKeysOfTheFormat) {
   EXPECT_EQ(report["plain_time_ns"], 241);
   EXPECT_GT(report["predicted_time_ns"], 241);
   EXPECT_GE(report["lower_bound_time_ns"], 241);
-  EXPECT_EQ(report["stopped_by"], "effort");
+  EXPECT_EQ(report["stopped_by"], "optimal");
   EXPECT_EQ(report["feasible"], true);
 }
 
@@ -178,10 +178,11 @@ TEST_F(PlanVerb, TakesNoLongerThanThePlanItStartsFrom) {
   EXPECT_EQ(second["feasible"], true);
 }
 
+// At a budget at which the bound is out of reach: a search that reaches it ends there.
 TEST_F(PlanVerb, StopsAtTheTimeLimit) {
-  const auto run = run_here({"plan", file_.path(), "--memory", "8500", "--effort", "900000000000",
+  const TemporaryFile large(to_json(layers_graph(40, 1000)));
+  const auto run = run_here({"plan", large.path(), "--memory", "9000", "--effort", "900000000000",
                              "--time-limit", "0.05", "--json"});
-  EXPECT_EQ(run.status, kDone);
   EXPECT_EQ(Json::parse(run.out)["stopped_by"], "time");
 }
 
