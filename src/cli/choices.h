@@ -33,6 +33,16 @@ std::string name_of(const std::array<models::Named<Value>, N>& choices, Value va
   return {};
 }
 
+/// The value of that name, nullopt if there is none.
+template <class Value, std::size_t N>
+std::optional<Value> value_named(const std::array<models::Named<Value>, N>& choices,
+                                 const std::string& name) {
+  for (const auto& choice : choices) {
+    if (name == choice.name) return choice.value;
+  }
+  return std::nullopt;
+}
+
 /// Adds `flag`, which takes one of the names in `choices` and sets `value`; its present value is the
 /// default that --help shows.
 template <class Value, std::size_t N>
@@ -40,13 +50,12 @@ CLI::Option* add_choice(CLI::App& verb, const char* flag, Value& value,
                         const std::array<models::Named<Value>, N>& choices,
                         const std::string& help) {
   const auto read = [flag, &value, &choices](const std::string& text) {
-    for (const auto& choice : choices) {
-      if (text != choice.name) continue;
-      value = choice.value;
-      return;
+    const auto chosen = value_named(choices, text);
+    if (!chosen) {
+      throw CLI::ValidationError(flag,
+                                 fmt::format("must be {}, not {}", names_of(choices), quote(text)));
     }
-    throw CLI::ValidationError(flag,
-                               fmt::format("must be {}, not {}", names_of(choices), quote(text)));
+    value = *chosen;
   };
   auto* option = verb.add_option_function<std::string>(
       flag, read, fmt::format("{}: {}", help, names_of(choices)));

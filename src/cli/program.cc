@@ -16,6 +16,7 @@
 
 #include "base/text.h"
 #include "cli/plan.h"
+#include "cli/sample.h"
 #include "cli/train.h"
 #include "cli/verify.h"
 
@@ -30,7 +31,8 @@ class Program {
   Program()
       : train_(add_train(app_, train_options_)),
         verify_(add_verify(app_, verify_options_)),
-        plan_(add_plan(app_, plan_options_)) {
+        plan_(add_plan(app_, plan_options_)),
+        sample_(add_sample(app_, sample_options_)) {
     app_.set_version_flag("--version", "remat " REMAT_VERSION_STRING);
     app_.require_subcommand(0, 1);  // checked by parse(): CLI11 would not name an unknown verb
     app_.footer(
@@ -44,7 +46,7 @@ class Program {
     }
     app_.parse(argc, argv);
     if (app_.get_subcommands().empty()) {
-      throw CLI::RequiredError("A verb, train, verify or plan,");
+      throw CLI::RequiredError("A verb, train, verify, plan or sample,");
     }
   }
 
@@ -77,7 +79,8 @@ class Program {
  private:
   ExitStatus parsed_verb() const {
     if (train_->parsed()) return train(train_options_);
-    return plan_->parsed() ? plan(plan_options_) : verify(verify_options_);
+    if (verify_->parsed()) return verify(verify_options_);
+    return plan_->parsed() ? plan(plan_options_) : sample(sample_options_);
   }
 
   // CLI11 would list everything that is left over, last first.
@@ -97,11 +100,13 @@ class Program {
   TrainOptions train_options_;
   VerifyOptions verify_options_;
   PlanOptions plan_options_;
+  SampleOptions sample_options_;
   CLI::App app_{"Gradient checkpointing for LibTorch: train with less memory, bit-identically",
                 "remat"};
   CLI::App* train_;
   CLI::App* verify_;
   CLI::App* plan_;
+  CLI::App* sample_;
 };
 
 std::string without_backtrace(const c10::Error& error) {

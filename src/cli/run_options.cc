@@ -21,7 +21,6 @@ constexpr std::int64_t kMaxWidth = 1 << 20;
 constexpr std::int64_t kMaxLength = 1 << 24;
 constexpr std::int64_t kMaxBatch = 1 << 16;
 constexpr std::int64_t kMaxSteps = 1'000'000'000;
-constexpr std::int64_t kMaxThreads = 1024;
 
 void add_model_flags(CLI::App& verb, models::DecoderConfig& model) {
   const auto add = [&verb](const char* flag, auto& value, const char* help) {
@@ -56,6 +55,15 @@ void add_model_flags(CLI::App& verb, models::DecoderConfig& model) {
 
 std::int64_t all_cores() { return std::max<std::int64_t>(1, std::thread::hardware_concurrency()); }
 
+void add_device_flag(CLI::App& verb, c10::Device& device) {
+  verb.add_option_function<std::string>(
+          "--device", [&device](const std::string& text) { device = parse_device(text); },
+          "Where to compute: cpu, cuda or cuda:N")
+      ->default_str(device.str())
+      ->type_name("NAME")
+      ->group("Run");
+}
+
 void add_run_flags(CLI::App& verb, RunOptions& options) {
   verb.add_option("--text", options.text,
                   "The text to train on, required: any file, its bytes are the tokens")
@@ -75,12 +83,7 @@ void add_run_flags(CLI::App& verb, RunOptions& options) {
       verb, "--dtype", options.precision, kPrecisions,
       "What matrices are multiplied in (autocast; parameters stay f32; fp16 scales the loss)")
       ->group("Run");
-  verb.add_option_function<std::string>(
-          "--device", [&options](const std::string& text) { options.device = parse_device(text); },
-          "Where to compute: cpu, cuda or cuda:N")
-      ->default_str(options.device.str())
-      ->type_name("NAME")
-      ->group("Run");
+  add_device_flag(verb, options.device);
   add_step_flags(verb, options.step);
   verb.add_flag("--json", options.json, "Print the result as one JSON object")
       ->disable_flag_override();

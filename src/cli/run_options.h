@@ -19,6 +19,9 @@ namespace remat::cli {
 /// Cores of this machine: LibTorch 1.13 as Debian builds it would start with one thread.
 std::int64_t all_cores();
 
+/// Of --threads.
+inline constexpr std::int64_t kMaxThreads = 1024;
+
 struct RunOptions {
   std::string text;
   models::DecoderConfig model;
@@ -35,6 +38,9 @@ struct RunOptions {
 
 /// Adds the flags of `options` to `verb`; the present values are the defaults and are shown by --help.
 void add_run_flags(CLI::App& verb, RunOptions& options);
+
+/// Adds --device.
+void add_device_flag(CLI::App& verb, c10::Device& device);
 
 /// The placement that `--policy TEXT` means. Every verb reads policies through it.
 /// Errors: CLI::ValidationError, which names the flag, the text and the accepted forms.

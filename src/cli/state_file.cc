@@ -84,36 +84,43 @@ json entry_of(const NamedTensor& named, std::size_t begin) {
           {"data_offsets", {begin, begin + named.tensor.nbytes()}}};
 }
 
-[[noreturn]] void refuse(const std::string& path, const std::string& reason) {
-  fail<Error>("--resume {}: {}; {}", printable(path), reason, kAdvice);
+// Where a file comes from: the flag that names it, and its path.
+struct Source {
+  const std::string& flag;
+  const std::string& path;
+};
+
+[[noreturn]] void refuse(const Source& source, const std::string& reason) {
+  fail<Error>("{} {}: {}; {}", source.flag, printable(source.path), reason, kAdvice);
 }
 
 // Returns header and data, checked against the checksum.
-std::pair<std::string_view, std::string_view> checked_parts(const std::string& path,
+std::pair<std::string_view, std::string_view> checked_parts(const Source& source,
                                                             std::string_view bytes) {
   const auto seen = std::min(bytes.size(), kMagic.size());
-  if (bytes.empty()) refuse(path, "is empty");
+  if (bytes.empty()) refuse(source, "is empty");
   if (bytes.substr(0, seen) != kMagic.substr(0, seen)) {
-    refuse(path, "is not a training state of remat");
+    refuse(source, "is not a training state of remat");
   }
   if (bytes.size() < kPrefix + kChecksum) {
-    refuse(path, fmt::format("is truncated: it has {} bytes, no state has fewer than {}",
-                             bytes.size(), kPrefix + kChecksum));
+    refuse(source, fmt::format("is truncated: it has {} bytes, no state has fewer than {}",
+                               bytes.size(), kPrefix + kChecksum));
   }
   const auto version = number_at<std::uint32_t>(bytes, 8);
   if (version != kVersion) {
-    refuse(path, fmt::format("is of version {}, this program reads version {}", version, kVersion));
+    refuse(source,
+           fmt::format("is of version {}, this program reads version {}", version, kVersion));
   }
   const auto size = number_at<std::uint64_t>(bytes, 16);
   if (size != bytes.size()) {
-    refuse(path, fmt::format("is {}: it has {} bytes and says that it has {}",
-                             size > bytes.size() ? "truncated" : "damaged", bytes.size(), size));
+    refuse(source, fmt::format("is {}: it has {} bytes and says that it has {}",
+                               size > bytes.size() ? "truncated" : "damaged", bytes.size(), size));
   }
   const auto body = bytes.substr(0, bytes.size() - kChecksum);
   const auto header = number_at<std::uint64_t>(bytes, 24);
   if (crc32_of(body) != number_at<std::uint32_t>(bytes, body.size()) ||
       header > body.size() - kPrefix) {
-    refuse(path, "is damaged: its checksum does not hold");
+    refuse(source, "is damaged: its checksum does not hold");
   }
   return {body.substr(kPrefix, header), body.substr(kPrefix + header)};
 }
@@ -161,9 +168,10 @@ void write_state_file(const std::string& path, const json& state,
   file.commit();
 }
 
-StateFile read_state_file(const std::string& path) {
-  const auto bytes = read_file("--resume", path);
-  const auto [header, data] = checked_parts(path, bytes);
+StateFile read_state_file(const std::string& path, const std::string& flag) {
+  const Source source{flag, path};
+  const auto bytes = read_file(flag, path);
+  const auto [header, data] = checked_parts(source, bytes);
   StateFile file;
   try {
     const auto parsed = json::parse(header);
@@ -172,9 +180,9 @@ StateFile read_state_file(const std::string& path) {
       file.tensors.push_back({entry.at("name").get<std::string>(), tensor_of(entry, data)});
     }
   } catch (const json::exception& error) {
-    refuse(path, fmt::format("has a header that cannot be understood ({})", error.what()));
+    refuse(source, fmt::format("has a header that cannot be understood ({})", error.what()));
   } catch (const Error& error) {
-    refuse(path, error.what());
+    refuse(source, error.what());
   }
   return file;
 }

@@ -32,8 +32,8 @@ void write_state_file(const std::string& path, const nlohmann::json& state,
                       const std::vector<NamedTensor>& tensors);
 
 /// Errors: InvalidArgument if it cannot be read; Error if it is not such a file, or of another version,
-///         truncated or damaged. Both name --resume, the path and what to do.
-StateFile read_state_file(const std::string& path);
+///         truncated or damaged. Both name `flag`, the path and what to do.
+StateFile read_state_file(const std::string& path, const std::string& flag = "--resume");
 
 /// What is at `path` is kept if it is no such file: somebody's text, say.
 /// Errors: InvalidArgument, or Error if nothing can be written there.

@@ -19,17 +19,22 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "cli/blas.h"
+#include "cli/choices.h"
 #include "cli/format.h"
 #include "cli/interrupt.h"
 #include "cli/numbers.h"
 #include "cli/progress.h"
+#include "cli/sample.h"
 #include "cli/state_file.h"
 #include "cli/training_state.h"
 #include "cli/workload.h"
+#include "models/sampling.h"
 
 namespace remat::cli {
 namespace {
 
+constexpr std::int64_t kSampledTokens = 240;  // some three lines
+constexpr std::int64_t kMaxSampledTokens = 1'000'000;
 constexpr std::int64_t kMaxSaveEvery = 1'000'000'000;
 constexpr double kLowestLossScale =
     0x1p-24;  // the smallest float16: what is scaled so is all zeros
@@ -150,7 +155,19 @@ void check_saving(const TrainOptions& options) {
   if (!options.save.empty()) check_save_path(options.save);
 }
 
-std::string json_summary(const TrainingRecord& record, const Placement& policy) {
+// Not after Ctrl-C: who presses it waits for the end.
+std::string sample_at_end(const TrainOptions& options, Workload& workload,
+                          const TrainingRecord& record) {
+  models::SamplingOptions sampling;
+  sampling.tokens = options.sample.value_or(options.run.json ? 0 : kSampledTokens);
+  sampling.seed = options.run.seed;
+  if (record.interrupted || sampling.tokens == 0) return {};
+  const PrecisionScope scope(options.run.device, options.run.precision);
+  return models::sample(workload.model(), /*prompt=*/"", sampling);
+}
+
+std::string json_summary(const TrainingRecord& record, const Placement& policy,
+                         const std::string& sample) {
   nlohmann::ordered_json summary = {{"policy", policy.to_string()},
                                     {"steps", record.steps()},
                                     {"resumed_at", record.resumed_at},
@@ -169,11 +186,14 @@ std::string json_summary(const TrainingRecord& record, const Placement& policy) 
   }
   if (record.gradient_norm > 0) summary["gradient_norm"] = record.gradient_norm;
   if (record.validation_loss) summary["validation_loss"] = *record.validation_loss;
-  return summary.dump(2) + "\n";
+  if (!sample.empty()) summary["sample"] = sample;
+  return summary.dump(2, ' ', /*ensure_ascii=*/false,
+                      nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
 }
 
 std::string text_summary(const TrainingRecord& record, const TrainOptions& options,
-                         std::int64_t parameters) {
+                         std::int64_t parameters, const std::string& sample) {
   const auto validation =
       record.validation_loss ? fmt::format("validation  {:.4f}\n", *record.validation_loss) : "";
   return fmt::format(
@@ -183,11 +203,13 @@ std::string text_summary(const TrainingRecord& record, const TrainOptions& optio
       "loss        {:.4f} -> {:.4f}\n"
       "{}"
       "speed       {:.0f} tokens/s, {} for a step (median)\n"
-      "peak        {} tracked\n",
+      "peak        {} tracked\n"
+      "{}",
       options.policy.to_string(), parameters, record.steps(), options.run.steps,
       record.interrupted ? ", stopped by Ctrl-C" : "", record.first_loss, record.last_loss,
       validation, record.tokens_per_second(), format_duration_ns(median_ns(record.step_ns)),
-      record.peak.to_string());
+      record.peak.to_string(),
+      sample.empty() ? "" : "\nThe model writes:\n" + printable_lines(sample));
 }
 
 void add_saving_flags(CLI::App& verb, TrainOptions& options) {
@@ -203,6 +225,12 @@ void add_saving_flags(CLI::App& verb, TrainOptions& options) {
       ->transform(whole_number(1, kMaxSaveEvery))
       ->type_name("N")
       ->group("Step");
+  add_optional(verb, "--sample", options.sample,
+               fmt::format("Tokens (bytes) that the model writes at the end; {} unless --json or "
+                           "this is given",
+                           kSampledTokens))
+      ->transform(whole_number(0, kMaxSampledTokens))
+      ->type_name("N");
   add("--resume", options.resume,
       "Go on, bit for bit, from a state that --save wrote; --steps counts from the first step");
 }
@@ -229,8 +257,10 @@ ExitStatus train(const TrainOptions& options) {
   check_saving(options);
   Workload workload(options.run);
   const auto record = run_steps(workload, options, resume(options, workload));
-  std::cout << (options.run.json ? json_summary(record, options.policy)
-                                 : text_summary(record, options, workload.parameter_count()));
+  const auto sample = sample_at_end(options, workload, record);
+  std::cout << (options.run.json
+                    ? json_summary(record, options.policy, sample)
+                    : text_summary(record, options, workload.parameter_count(), sample));
   return record.interrupted ? kInterrupted : kDone;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <remat/placement.h>
@@ -14,10 +15,11 @@ namespace remat::cli {
 struct TrainOptions {
   RunOptions run;
   Placement policy = Placement::none();
-  std::string save;             ///< where the state goes, nowhere if empty
-  std::string resume;           ///< where the state comes from
-  std::int64_t save_every = 0;  ///< steps; 0: at the end only
-  std::int64_t val_every = 0;   ///< steps; 0: at the end only
+  std::string save;                    ///< where the state goes, nowhere if empty
+  std::string resume;                  ///< where the state comes from
+  std::int64_t save_every = 0;         ///< steps; 0: at the end only
+  std::int64_t val_every = 0;          ///< steps; 0: at the end only
+  std::optional<std::int64_t> sample;  ///< tokens at the end; unless given, some for people to read
 };
 
 /// Adds the verb and its flags to `program`.

@@ -84,7 +84,7 @@ std::vector<NamedGenerator> generators_of(c10::Device device) {
 // nothing.
 struct ParameterNames {
   explicit ParameterNames(const std::string& name)
-      : value("parameter/" + name), exp_avg("exp_avg/" + name), exp_avg_sq("exp_avg_sq/" + name) {}
+      : value(parameter_name(name)), exp_avg("exp_avg/" + name), exp_avg_sq("exp_avg_sq/" + name) {}
   std::string value, exp_avg, exp_avg_sq;
 };
 
@@ -193,7 +193,32 @@ class Loader {
   StateFile file_;
 };
 
+template <class Value, std::size_t N>
+Value choice_of(const json& options, const char* flag,
+                const std::array<models::Named<Value>, N>& choices) {
+  const auto name = options.at(flag).get<std::string>();
+  const auto value = value_named(choices, name);
+  REMAT_CHECK(value, Error, "the file says {} {}, which this program does not know", flag,
+              printable(name));
+  return *value;
+}
+
 }  // namespace
+
+std::string parameter_name(const std::string& name) { return "parameter/" + name; }
+
+models::DecoderConfig model_of(const json& options) {
+  models::DecoderConfig model;
+  model.style = choice_of(options, "--model", models::kDecoderStyles);
+  model.attention = choice_of(options, "--attention", models::kAttentionKinds);
+  model.layers = options.at("--layers");
+  model.dim = options.at("--dim");
+  model.heads = options.at("--heads");
+  model.kv_heads = options.at("--kv-heads");
+  model.seq = options.at("--seq");
+  model.dropout = options.at("--dropout");
+  return model;
+}
 
 void save_training_state(const std::string& path, Workload& workload, const RunOptions& options,
                          std::int64_t step) {

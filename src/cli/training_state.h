@@ -4,10 +4,19 @@
 #include <cstdint>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/run_options.h"
 #include "cli/workload.h"
 
 namespace remat::cli {
+
+/// The name that a parameter of the model has in a state file.
+std::string parameter_name(const std::string& name);
+
+/// The model that the `options` of a state file describe.
+/// Errors: nlohmann::json::exception if they do not; what the model cannot be, make_decoder says.
+models::DecoderConfig model_of(const nlohmann::json& options);
 
 /// Replaces `path` by the state after `step` steps, as a whole or not at all.
 /// Errors: as write_state_file.

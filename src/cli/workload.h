@@ -76,6 +76,8 @@ class Workload {
 
   void set_learning_rate(double rate);
 
+  models::Decoder& model() { return *model_; }
+
   /// Mean loss at fixed places of what --val-fraction holds out, without dropout. Moves no generator.
   float validation_loss();
 

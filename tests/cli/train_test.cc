@@ -100,7 +100,7 @@ TEST_F(Train, DependsOnTheSeedAlone) {
 
 TEST_F(Train, RedrawsOneLineThatFitsTheTerminal) {
   for (const unsigned short columns : {20, 40, 200}) {
-    const auto run = run_remat_on_terminal(tiny("train", file_), columns);
+    const auto run = run_remat_on_terminal(tiny("train", file_, {"--sample", "0"}), columns);
     EXPECT_EQ(run.status, kDone);
     EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
     EXPECT_THAT(run.err, AllOf(::testing::StartsWith("\rstep 1/12"), HasSubstr("\rstep 12/12")));
