@@ -15,6 +15,7 @@
 #include <remat/version.h>
 
 #include "base/text.h"
+#include "cli/config_file.h"
 #include "cli/plan.h"
 #include "cli/sample.h"
 #include "cli/train.h"
@@ -48,6 +49,7 @@ class Program {
     if (app_.get_subcommands().empty()) {
       throw CLI::RequiredError("A verb, train, verify, plan or sample,");
     }
+    apply_config(app_, *app_.get_subcommands().front());
   }
 
   ExitStatus run_verb() {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "cli/choices.h"
+#include "cli/config_file.h"
 #include "cli/numbers.h"
 
 namespace remat::cli {
@@ -68,6 +69,7 @@ void add_run_flags(CLI::App& verb, RunOptions& options) {
   verb.add_option("--text", options.text,
                   "The text to train on, required: any file, its bytes are the tokens")
       ->type_name("FILE");
+  add_config_flags(verb);
   add_model_flags(verb, options.model);
   const auto add = [&verb](const char* flag, auto& value, const char* help) {
     return verb.add_option(flag, value, help)->capture_default_str()->type_name("N")->group("Run");
