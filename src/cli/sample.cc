@@ -51,7 +51,8 @@ std::string for_stdout(const std::string& text) {
 
 CLI::App* add_sample(CLI::App& program, SampleOptions& options) {
   auto* verb = program.add_subcommand("sample", "Print text that a trained model writes");
-  verb->add_option("--load", options.load, "The model, required: a file that train --save wrote")
+  verb->add_option("--load", options.load,
+                   "The model, required: a file that train wrote for --save or --export")
       ->type_name("FILE");
   verb->add_option("--prompt", options.prompt,
                    "What the text starts with; nothing: the start of a line")
@@ -83,7 +84,7 @@ CLI::App* add_sample(CLI::App& program, SampleOptions& options) {
 
 ExitStatus sample(const SampleOptions& options) {
   REMAT_CHECK(!options.load.empty(), InvalidArgument,
-              "--load is required: name a file that remat train --save wrote, as in --load run.remat");
+              "--load is required: name a file that remat train wrote, as in --load run.remat");
   check_device(options.device, Precision::kF32);
   at::set_num_threads(static_cast<int>(options.threads));
   const auto model = load_model("--load", options.load);

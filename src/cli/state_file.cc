@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "cli/atomic_file.h"
+#include "cli/little_endian.h"
 #include "cli/tensor_dtype.h"
 
 namespace remat::cli {
@@ -31,25 +32,6 @@ constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kPrefix = 32;   // magic, version, zero, file size, header size
 constexpr std::size_t kChecksum = 4;  // CRC-32 of all before it
 constexpr const char* kAdvice = "name a file that `remat train --save` wrote, or train anew";
-
-template <class Number>
-std::string little_endian(Number value) {
-  std::string bytes;
-  for (std::size_t i = 0; i < sizeof(Number); ++i) {
-    bytes.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
-  }
-  return bytes;
-}
-
-template <class Number>
-Number number_at(std::string_view bytes, std::size_t offset) {
-  Number value = 0;
-  for (std::size_t i = 0; i < sizeof(Number); ++i) {
-    value |= static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(bytes[offset + i]))
-                                 << (8 * i));
-  }
-  return value;
-}
 
 std::uint32_t crc32_of(std::string_view bytes, std::uint32_t start = 0) {
   if (bytes.empty()) return start;  // zlib starts anew at a null pointer, which empty tensors have

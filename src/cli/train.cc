@@ -24,7 +24,9 @@
 #include "cli/interrupt.h"
 #include "cli/numbers.h"
 #include "cli/progress.h"
+#include "cli/safetensors.h"
 #include "cli/sample.h"
+#include "cli/saved_model.h"
 #include "cli/state_file.h"
 #include "cli/training_state.h"
 #include "cli/workload.h"
@@ -152,7 +154,11 @@ void check_saving(const TrainOptions& options) {
   REMAT_CHECK(options.save_every == 0 || !options.save.empty(), InvalidArgument,
               "--save-every {} needs --save: name the file, as in --save run.remat",
               options.save_every);
+  REMAT_CHECK(options.init.empty() || options.resume.empty(), InvalidArgument,
+              "--init {}: both --init and --resume say where the parameters come from; leave one out",
+              printable(options.init));
   if (!options.save.empty()) check_save_path(options.save);
+  if (!options.export_to.empty()) check_safetensors_path("--export", options.export_to);
 }
 
 // Not after Ctrl-C: who presses it waits for the end.
@@ -217,6 +223,9 @@ void add_saving_flags(CLI::App& verb, TrainOptions& options) {
     return verb.add_option(flag, value, help)->type_name("FILE")->group("Saving");
   };
   add("--save", options.save, "Where the state goes at the end and on Ctrl-C; replaced as a whole");
+  add("--export", options.export_to,
+      "Where the parameters go at the end and on Ctrl-C, as a safetensors file");
+  add("--init", options.init, "Start from the parameters of a safetensors file");
   add("--save-every", options.save_every, "Save after every N-th step too")
       ->transform(whole_number(1, kMaxSaveEvery))
       ->type_name("N");
@@ -256,7 +265,11 @@ ExitStatus train(const TrainOptions& options) {
   check(options.run, {options.policy});
   check_saving(options);
   Workload workload(options.run);
+  if (!options.init.empty()) import_parameters("--init", options.init, workload.model());
   const auto record = run_steps(workload, options, resume(options, workload));
+  if (!options.export_to.empty()) {
+    export_parameters("--export", options.export_to, workload.model());
+  }
   const auto sample = sample_at_end(options, workload, record);
   std::cout << (options.run.json
                     ? json_summary(record, options.policy, sample)

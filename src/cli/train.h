@@ -15,8 +15,10 @@ namespace remat::cli {
 struct TrainOptions {
   RunOptions run;
   Placement policy = Placement::none();
-  std::string save;                    ///< where the state goes, nowhere if empty
-  std::string resume;                  ///< where the state comes from
+  std::string save;       ///< where the state goes, nowhere if empty
+  std::string resume;     ///< where the state comes from
+  std::string init;       ///< where the parameters come from, in safetensors
+  std::string export_to;  ///< where the parameters go at the end
   std::int64_t save_every = 0;         ///< steps; 0: at the end only
   std::int64_t val_every = 0;          ///< steps; 0: at the end only
   std::optional<std::int64_t> sample;  ///< tokens at the end; unless given, some for people to read

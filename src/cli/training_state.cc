@@ -30,26 +30,20 @@ constexpr std::int64_t kNoStep = -1;  // of a parameter that the optimizer has n
 // The flags that decide what a step computes, and nothing else: --steps and --policy may change.
 json deciding_options(const RunOptions& options) {
   const auto rate = learning_rate(options.step, options.lr, options.steps);
-  return {{"--model", name_of(models::kDecoderStyles, options.model.style)},
-          {"--attention", name_of(models::kAttentionKinds, options.model.attention)},
-          {"--layers", options.model.layers},
-          {"--dim", options.model.dim},
-          {"--heads", options.model.heads},
-          {"--kv-heads", options.model.kv_heads_or_default()},
-          {"--seq", options.model.seq},
-          {"--dropout", options.model.dropout_or_default()},
-          {"--batch", options.batch},
-          {"--lr", options.lr},
-          {"--seed", options.seed},
-          {"--dtype", name_of(kPrecisions, options.precision)},
-          {"--device", c10::DeviceTypeName(options.device.type(), /*lower_case=*/true)},
-          {"--accumulate", options.step.accumulate},
-          {"--clip", options.step.clip},
-          {"--weight-decay", options.step.weight_decay},
-          {"--warmup", rate.warmup},
-          {"--min-lr", rate.lowest},
-          {"--decay-steps", rate.lowest == rate.peak ? 0 : rate.decay_steps},
-          {"--val-fraction", options.step.val_fraction}};
+  json deciding = options_of(options.model);
+  deciding.update({{"--batch", options.batch},
+                   {"--lr", options.lr},
+                   {"--seed", options.seed},
+                   {"--dtype", name_of(kPrecisions, options.precision)},
+                   {"--device", c10::DeviceTypeName(options.device.type(), /*lower_case=*/true)},
+                   {"--accumulate", options.step.accumulate},
+                   {"--clip", options.step.clip},
+                   {"--weight-decay", options.step.weight_decay},
+                   {"--warmup", rate.warmup},
+                   {"--min-lr", rate.lowest},
+                   {"--decay-steps", rate.lowest == rate.peak ? 0 : rate.decay_steps},
+                   {"--val-fraction", options.step.val_fraction}});
+  return deciding;
 }
 
 json text_of(const models::ByteText& text) {
@@ -204,6 +198,17 @@ Value choice_of(const json& options, const char* flag,
 }
 
 }  // namespace
+
+json options_of(const models::DecoderConfig& model) {
+  return {{"--model", name_of(models::kDecoderStyles, model.style)},
+          {"--attention", name_of(models::kAttentionKinds, model.attention)},
+          {"--layers", model.layers},
+          {"--dim", model.dim},
+          {"--heads", model.heads},
+          {"--kv-heads", model.kv_heads_or_default()},
+          {"--seq", model.seq},
+          {"--dropout", model.dropout_or_default()}};
+}
 
 std::string parameter_name(const std::string& name) { return "parameter/" + name; }
 

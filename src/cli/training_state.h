@@ -14,7 +14,10 @@ namespace remat::cli {
 /// The name that a parameter of the model has in a state file.
 std::string parameter_name(const std::string& name);
 
-/// The model that the `options` of a state file describe.
+/// What makes a model, by the flags that say it.
+nlohmann::json options_of(const models::DecoderConfig& model);
+
+/// The model that options_of(), or the `options` of a state file, describe.
 /// Errors: nlohmann::json::exception if they do not; what the model cannot be, make_decoder says.
 models::DecoderConfig model_of(const nlohmann::json& options);
 
