@@ -24,8 +24,6 @@
 namespace remat::cli {
 namespace {
 
-constexpr int kMaxOverflows = 40;  // from 2^16 down to 2^-24, the smallest float16
-
 std::vector<at::Tensor> state_tensors(Workload& workload) {
   auto tensors = workload.parameters();
   for (const auto& buffer : workload.buffers()) tensors.push_back(buffer);
@@ -43,11 +41,7 @@ class Start {
   // the loss scale has come down to where float16 holds the gradients.
   static Start after_first_step(Workload& workload, const models::Batch& batch,
                                 std::uint64_t seed) {
-    for (int overflows = 0; workload.plain_step(batch).skipped; ++overflows) {
-      REMAT_CHECK(overflows < kMaxOverflows, Error,
-                  "the plain step's gradients overflow float16 at every loss scale: there is nothing "
-                  "to compare; try --dtype bf16");
-    }
+    workload.warm_up([&] { return workload.plain_step(batch); });
     return {workload, seed};
   }
 

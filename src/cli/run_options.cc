@@ -14,13 +14,10 @@
 namespace remat::cli {
 namespace {
 
-// Above what anybody runs, and low enough that the bytes of a batch, a weight matrix or the seq x seq
-// mask are far from overflowing 63 bits. Where those fit in memory, the activations' sizes do not
-// overflow either.
+// Above what anybody runs, and low enough as kMaxBatch is. Where a batch and the matrices fit in memory,
+// the activations' sizes do not overflow either.
 constexpr std::int64_t kMaxLayers = 10'000;
 constexpr std::int64_t kMaxWidth = 1 << 20;
-constexpr std::int64_t kMaxLength = 1 << 24;
-constexpr std::int64_t kMaxBatch = 1 << 16;
 constexpr std::int64_t kMaxSteps = 1'000'000'000;
 
 void add_model_flags(CLI::App& verb, models::DecoderConfig& model) {

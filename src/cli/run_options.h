@@ -19,7 +19,10 @@ namespace remat::cli {
 /// Cores of this machine: LibTorch 1.13 as Debian builds it would start with one thread.
 std::int64_t all_cores();
 
-/// Of --threads.
+/// Of --batch, --seq and --threads. Low enough that the bytes of a batch, a weight matrix or the seq x seq
+/// mask are far from overflowing 63 bits.
+inline constexpr std::int64_t kMaxBatch = 1 << 16;
+inline constexpr std::int64_t kMaxLength = 1 << 24;
 inline constexpr std::int64_t kMaxThreads = 1024;
 
 struct RunOptions {

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -161,6 +162,24 @@ void check_saving(const TrainOptions& options) {
   if (!options.export_to.empty()) check_safetensors_path("--export", options.export_to);
 }
 
+// Measures, and neither reads nor writes a state.
+ExitStatus find(const TrainOptions& options) {
+  const auto& find = options.find;
+  REMAT_CHECK(find.dimension && find.memory, InvalidArgument,
+              "{} needs {}: say what is to fit, as in --find-largest batch --memory 2GiB",
+              find.memory ? "--memory" : "--find-largest", find.memory ? "--find-largest" : "--memory");
+  for (const auto& [flag, value] :
+       {std::pair<const char*, const std::string&>{"--save", options.save},
+        {"--resume", options.resume},
+        {"--init", options.init},
+        {"--export", options.export_to}}) {
+    REMAT_CHECK(value.empty(), InvalidArgument,
+                "{} {}: --find-largest trains nothing that could be saved; leave {} out", flag,
+                printable(value), flag);
+  }
+  return find_largest(find, options.run);
+}
+
 // Not after Ctrl-C: who presses it waits for the end.
 std::string sample_at_end(const TrainOptions& options, Workload& workload,
                           const TrainingRecord& record) {
@@ -250,11 +269,16 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
   auto* verb = program.add_subcommand("train", "Train a language model on a text file");
   add_run_flags(*verb, options.run);
   verb->add_option_function<std::string>(
-          "--policy", [&options](const std::string& text) { options.policy = parse_policy(text); },
+          "--policy",
+          [&options](const std::string& text) {
+            options.policy = parse_policy(text);
+            options.find.policies = {options.policy};
+          },
           std::string("What to recompute instead of keeping: ") + Placement::forms())
       ->default_str(options.policy.to_string())
       ->type_name("POLICY");
   add_saving_flags(*verb, options);
+  add_find_flags(*verb, options.find);
   verb->footer(
       "Ctrl-C stops after the step it is in, saves if --save is given, prints the summary and exits\n"
       "with 130; a second one stops at once.");
@@ -262,7 +286,9 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
 }
 
 ExitStatus train(const TrainOptions& options) {
-  check(options.run, {options.policy});
+  const bool finds = options.find.dimension || options.find.memory;
+  check(options.run, finds ? options.find.policies : std::vector<Placement>{options.policy});
+  if (finds) return find(options);
   check_saving(options);
   Workload workload(options.run);
   if (!options.init.empty()) import_parameters("--init", options.init, workload.model());

@@ -8,6 +8,7 @@
 #include <remat/placement.h>
 
 #include "cli/exit_status.h"
+#include "cli/find_largest.h"
 #include "cli/run_options.h"
 
 namespace remat::cli {
@@ -19,6 +20,7 @@ struct TrainOptions {
   std::string resume;     ///< where the state comes from
   std::string init;       ///< where the parameters come from, in safetensors
   std::string export_to;  ///< where the parameters go at the end
+  FindOptions find;
   std::int64_t save_every = 0;         ///< steps; 0: at the end only
   std::int64_t val_every = 0;          ///< steps; 0: at the end only
   std::optional<std::int64_t> sample;  ///< tokens at the end; unless given, some for people to read

@@ -12,11 +12,15 @@
 #include <torch/utils.h>
 
 #include <remat/checkpoint.h>
+#include <remat/error.h>
+
+#include "base/check.h"
 
 namespace remat::cli {
 namespace {
 
 constexpr std::int64_t kValidationBatches = 8;
+constexpr int kMaxOverflows = 40;  // from a scale of 2^16 down to 2^-24, the smallest float16
 
 using Clock = std::chrono::steady_clock;
 
@@ -147,6 +151,11 @@ StepRecord Workload::step(const models::Batch& batch, const Placement& placement
   return measure(batch, [this, &placement](const torch::Tensor& tokens) {
     return model_->forward(tokens, placement);
   });
+}
+
+void Workload::check_skipped(int steps) {
+  REMAT_CHECK(steps < kMaxOverflows, Error,
+              "a step's gradients overflow float16 at every loss scale; try --dtype bf16");
 }
 
 void Workload::set_learning_rate(double rate) {

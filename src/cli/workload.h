@@ -51,6 +51,14 @@ class Workload {
   /// The same step with the blocks under `placement`.
   StepRecord step(const models::Batch& batch, const Placement& placement);
 
+  /// Takes steps until the optimizer has taken one, after which gradients and its state exist: with fp16
+  /// the first ones are skipped until the loss scale is low enough.
+  /// Errors: Error if it never is.
+  template <class Step>
+  static void warm_up(Step step) {
+    for (int skipped = 0; step().skipped; ++skipped) check_skipped(skipped);
+  }
+
   /// Tensor bytes live now: those of the model, the optimizer and what the caller holds.
   Bytes live_bytes() const { return tracker_.live_bytes(device_); }
 
@@ -84,6 +92,8 @@ class Workload {
  private:
   template <class Forward>
   StepRecord measure(const models::Batch& batch, Forward forward);
+
+  static void check_skipped(int steps);
 
   models::Batch on_device(const models::Batch& batch) const {
     return {batch.inputs.to(device_), batch.targets.to(device_)};

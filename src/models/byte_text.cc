@@ -107,6 +107,11 @@ void ByteText::hold_out(double fraction) {
   held_out_ = held_out;
 }
 
+std::int64_t ByteText::longest_window() const {
+  const auto trained_on = size() - held_out_;
+  return (held_out_ == 0 ? trained_on : std::min(trained_on, held_out_)) - 1;
+}
+
 Batch ByteText::validation_batch(std::int64_t batch, std::int64_t index, std::int64_t count) const {
   const auto first = size() - held_out_;
   const auto places = held_out_ - seq_;  // where a window may start

@@ -37,6 +37,9 @@ class ByteText {
   /// `batch` windows of what is held out: batch `index` of `count`, which lie evenly spread over it.
   Batch validation_batch(std::int64_t batch, std::int64_t index, std::int64_t count) const;
 
+  /// The largest `seq` with which the text, and each part of it if some is held out, has a window.
+  std::int64_t longest_window() const;
+
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
 
   /// CRC-32 of the text.
