@@ -76,7 +76,8 @@ class ConfigFile {
                 "--config {}: [{}] is no section of it; give [train] or [verify], or none",
                 printable(path_), printable(CLI::detail::join(item.parents, ".")));
     auto* option = verb->get_option_no_throw("--" + item.name);
-    const bool known = option != nullptr && item.name != "config" && item.name != "help";
+    const bool known = option != nullptr && !option->get_group().empty() && item.name != "config" &&
+                       item.name != "help";
     REMAT_CHECK(known, InvalidArgument,
                 "--config {}: remat {} has no key {}; the keys are its flags without dashes, see remat "
                 "{} --help",

@@ -39,8 +39,10 @@ RunOptions tiny(RunOptions options) {
 
 void run_steps(const RunOptions& options, const Placement& policy) {
   Workload workload(options);
+  const auto step = [&] { return workload.step(workload.next_batch(), policy); };
   // The first step makes gradients and the optimizer's state, the second has them from the start.
-  for (int i = 0; i < 2; ++i) workload.step(workload.next_batch(), policy);
+  Workload::warm_up(step);
+  step();
 }
 
 std::string read_all(int file) {
