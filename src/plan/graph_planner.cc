@@ -38,6 +38,9 @@ constexpr std::int64_t kShareForLeastBudget = 5;
 // Of the effort, in percent: what the search over a few of many equal blocks gets.
 constexpr std::int64_t kShareOfFew = 60;
 
+// To make everything again for each use needs little memory, but work that grows with the square of the graph.
+constexpr std::size_t kMostOpsToDropAll = 1000;
+
 // Of the effort, in percent: what goes to the neighbourhood of the choice that the lower bound found.
 constexpr std::int64_t kShareAroundBound = 10;
 
@@ -121,6 +124,9 @@ class GraphPlanner {
     RetentionSearch search(space_, target().count());
     search.set_deadline(deadline());
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
+    if (graph_.ops.size() <= kMostOpsToDropAll) {
+      search.offer(RetentionSearch::Patterns(space_.gaps.size(), plan::kDropAlways));
+    }
     spend(search, bound_.time ? effort_ : effort_ / kShareForLeastBudget);
     take(search);
     for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {

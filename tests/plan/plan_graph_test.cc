@@ -214,6 +214,13 @@ TEST(PlanGraph, StopsWhenTimeIsOver) {
   EXPECT_EQ(plan_within(graph, options.memory).plan.stopped_by, "effort");
 }
 
+// Each activation made again from the first one: two of them, two gradients.
+TEST(PlanGraph, FindsTheLeastBudgetOfADeepChain) {
+  const auto result = plan_within(testing::layers_graph(12, 100), Bytes(1), 200'000);
+  EXPECT_FALSE(result.feasible);
+  EXPECT_EQ(result.min_feasible, lower_bound_peak(testing::layers_graph(12, 100)));
+}
+
 TEST(PlanGraph, NamesTheSmallestBudgetForWhichItFindsAPlan) {
   const auto few = testing::layers_graph(4, 100);
   EXPECT_EQ(plan_within(few, Bytes(1), 200'000).min_feasible.count(),
