@@ -251,7 +251,10 @@ TEST(BlockwiseAttention, ComputesInTheTypeOfItsInputsUnderAutocast) {
 
 // Both round products to the 8 bits of bfloat16. Were blocks summed up in bfloat16 too, errors would grow
 // with the number of blocks, here 128.
-TEST(BlockwiseAttention, IsAsExactInBfloat16AsTheMaterializedOne) {
+// Blocks of one round each weighted value, where the materialized one rounds their sum: how much that adds
+// depends on the CPU's bfloat16 kernels (here up to 1.7 times the error with AVX512_BF16). Sums that are rounded
+// between blocks, too, err 3.7 to 5.9 times as much.
+TEST(BlockwiseAttention, SumsBfloat16InFloat32BetweenBlocks) {
   const Heads heads{4, 2};
   const std::int64_t time = 128;
   const Inputs low(time, heads, at::kBFloat16);
@@ -269,7 +272,7 @@ TEST(BlockwiseAttention, IsAsExactInBfloat16AsTheMaterializedOne) {
     const auto error = [&](const at::Tensor& result) {
       return (result.to(at::kDouble) - exact[i]).norm().item<double>();
     };
-    EXPECT_LT(error(found[i]), 1.2 * error(expected[i])) << i;
+    EXPECT_LT(error(found[i]), 2 * error(expected[i])) << i;
   }
 }
 
