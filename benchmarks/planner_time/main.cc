@@ -24,7 +24,7 @@ struct Sizes {
   std::vector<std::int64_t> equal = {100, 300, 1000};
   std::vector<std::int64_t> revolve = {1000, 10'000, 100'000};
   std::vector<std::int64_t> levels = {100, 300, 1000};
-  std::vector<std::int64_t> layers = {25, 100, 400, 1600};
+  std::vector<std::int64_t> layers = {25, 100, 400, 1600, 5000};
 };
 
 Sizes smoke_sizes() { return {1, {10}, {12}, {30}, {1000}, {50}, {5}}; }

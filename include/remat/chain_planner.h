@@ -89,18 +89,24 @@ ChainPlan plan_chain_greedy(const Chain& chain, Bytes memory);
 /// Source: Griewank and Walther 2000, ACM TOMS 26(1), algorithm 799.
 ChainPlan plan_chain_revolve(const Chain& chain, std::int64_t slots);
 
+/// Equal steps in a row to be reversed, with room for so many states.
+struct EqualSteps {
+  std::int64_t steps = 0;
+  std::int64_t slots = 0;
+};
+
 /// The least number of steps that run beyond the first, saved run of each, when `steps` equal steps
 /// are reversed with room for `slots` states, the first among them.
 /// Errors: InvalidArgument unless both are at least 1; if the result is 2^63 or more.
 /// Cost:   constant time for each repetition: at most linear in steps (one slot), mostly a few.
 /// Source: Griewank and Walther 2000, proposition 1.
-std::int64_t revolve_extra_steps(std::int64_t steps, std::int64_t slots);
+std::int64_t revolve_extra_steps(EqualSteps problem);
 
 /// How far to run, keeping nothing, from a kept state with `steps` left to reverse and `slots` slots, its
 /// own among them, before the next state is kept: an optimal choice, at most steps - 1.
 /// Errors: InvalidArgument unless steps >= 2 and slots >= 1.
 /// Source: Griewank and Walther 2000, section 3.
-std::int64_t revolve_advance(std::int64_t steps, std::int64_t slots);
+std::int64_t revolve_advance(EqualSteps left);
 
 /// Where states can be kept: so many, at such a price.
 struct StorageLevel {

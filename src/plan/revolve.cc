@@ -22,8 +22,8 @@ namespace {
 class Binomials {
  public:
   // The smallest r with beta(slots, r) >= steps.
-  Binomials(std::int64_t steps, std::int64_t slots) : slots_(slots) {
-    while (at_ < steps) {
+  explicit Binomials(EqualSteps problem) : slots_(problem.slots) {
+    while (at_ < problem.steps) {
       before_ = at_;
       ++repetitions_;
       at_ = at_ * (WideSum{slots_} + repetitions_) / repetitions_;
@@ -76,7 +76,7 @@ std::vector<ChainAction> revolve_actions(const ChainModel& model, std::int64_t s
       actions.emplace_back(BackwardStage{part.first});
       continue;
     }
-    const auto kept = part.first + revolve_advance(part.end - part.first, part.slots);
+    const auto kept = part.first + revolve_advance({part.end - part.first, part.slots});
     run(part.first, kept, actions);
     left.push_back({part.first, kept, part.slots});
     left.push_back({kept, part.end, part.slots - 1});
@@ -87,14 +87,15 @@ std::vector<ChainAction> revolve_actions(const ChainModel& model, std::int64_t s
 }  // namespace
 }  // namespace plan
 
-std::int64_t revolve_extra_steps(std::int64_t steps, std::int64_t slots) {
+std::int64_t revolve_extra_steps(EqualSteps problem) {
+  const auto [steps, slots] = problem;
   REMAT_CHECK(steps >= 1 && slots >= 1, InvalidArgument,
               "revolve_extra_steps: expected at least 1 step and 1 slot, got {} and {}", steps, slots);
   WideSum extra = 0;
   if (slots == 1) {
     extra = WideSum{steps} * (steps - 1) / 2;
   } else if (steps > 1) {
-    const plan::Binomials beta(steps, slots);
+    const plan::Binomials beta({steps, slots});
     extra = WideSum{beta.repetitions()} * steps - beta.with_one_more();
   }
   REMAT_CHECK(fits(extra), InvalidArgument,
@@ -104,12 +105,13 @@ std::int64_t revolve_extra_steps(std::int64_t steps, std::int64_t slots) {
   return static_cast<std::int64_t>(extra);
 }
 
-std::int64_t revolve_advance(std::int64_t steps, std::int64_t slots) {
+std::int64_t revolve_advance(EqualSteps left) {
+  const auto [steps, slots] = left;
   REMAT_CHECK(steps >= 2 && slots >= 1, InvalidArgument,
               "revolve_advance: expected at least 2 steps and 1 slot, got {} and {}", steps, slots);
   if (slots == 1) return steps - 1;
   if (slots >= steps - 1) return 1;
-  const plan::Binomials beta(steps, slots);
+  const plan::Binomials beta({steps, slots});
   const auto middle = beta.with_slots() + beta.with_two_less();
   if (steps <= middle) return static_cast<std::int64_t>(beta.before_that());
   if (steps < middle + beta.with_one_less()) {

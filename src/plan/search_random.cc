@@ -18,7 +18,7 @@ double minus_log(double x) {
 
 }  // namespace
 
-SearchRandom::SearchRandom(std::uint64_t seed) : state_((seed + 1) * 0x9E3779B97F4A7C15ull) {
+SearchRandom::SearchRandom(std::uint64_t seed) : state_((seed + 1) * 0x9E3779B97F4A7C15ULL) {
   for (std::size_t i = 0; i < kResolution; ++i) {
     exponentials_[i] = minus_log((static_cast<double>(i) + 0.5) / kResolution);
   }

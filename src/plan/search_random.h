@@ -31,7 +31,7 @@ class SearchRandom {
     state_ ^= state_ << 13;
     state_ ^= state_ >> 7;
     state_ ^= state_ << 17;
-    return state_ * 0x2545F4914F6CDD1Dull;
+    return state_ * 0x2545F4914F6CDD1DULL;
   }
 
   std::uint64_t state_;

@@ -99,7 +99,7 @@ TEST(LevelPlanner, IsRevolveOnOneLevelWithoutPrices) {
   for (std::int64_t steps = 1; steps < 40; ++steps) {
     for (std::int64_t slots = 1; slots < 8; ++slots) {
       const auto plan = plan_levels(steps, step_times(3, 5), {level(slots, 0, 0)});
-      EXPECT_EQ(plan.time.count(), 3 * revolve_extra_steps(steps, slots) + 5 * steps);
+      EXPECT_EQ(plan.time.count(), 3 * revolve_extra_steps({steps, slots}) + 5 * steps);
     }
   }
 }
@@ -126,7 +126,7 @@ TEST(LevelPlanner, PlansTakeWhatTheySayWithinTheirSlots) {
 class DiskRevolve {
  public:
   DiskRevolve(std::int64_t steps, std::int64_t slots, std::int64_t write, std::int64_t read) {
-    const auto in_memory = [&](std::int64_t n) { return revolve_extra_steps(n, slots); };
+    const auto in_memory = [&](std::int64_t n) { return revolve_extra_steps({n, slots}); };
     from_disk_.assign(static_cast<std::size_t>(steps) + 1, 0);
     fresh_ = from_disk_;
     for (std::int64_t n = 1; n <= steps; ++n) {

@@ -36,7 +36,7 @@ TEST(Revolve, ClosedFormIsTheRecurrence) {
   const auto t = extra_steps_by_recurrence(60, 9);
   for (std::size_t s = 1; s < 9; ++s) {
     for (std::size_t l = 1; l < 60; ++l) {
-      EXPECT_EQ(revolve_extra_steps(static_cast<std::int64_t>(l), static_cast<std::int64_t>(s)),
+      EXPECT_EQ(revolve_extra_steps({static_cast<std::int64_t>(l), static_cast<std::int64_t>(s)}),
                 t[s][l])
           << l << " steps, " << s << " slots";
     }
@@ -44,24 +44,24 @@ TEST(Revolve, ClosedFormIsTheRecurrence) {
 }
 
 TEST(Revolve, TakesKnownNumbersOfExtraSteps) {
-  EXPECT_EQ(revolve_extra_steps(10, 3), 15);
-  EXPECT_EQ(revolve_extra_steps(32, 5), 68);
-  EXPECT_EQ(revolve_extra_steps(100, 10), 222);
-  EXPECT_EQ(revolve_extra_steps(1000, 10), 3636);
-  EXPECT_EQ(revolve_extra_steps(96, 4), 354);
+  EXPECT_EQ(revolve_extra_steps({10, 3}), 15);
+  EXPECT_EQ(revolve_extra_steps({32, 5}), 68);
+  EXPECT_EQ(revolve_extra_steps({100, 10}), 222);
+  EXPECT_EQ(revolve_extra_steps({1000, 10}), 3636);
+  EXPECT_EQ(revolve_extra_steps({96, 4}), 354);
 }
 
 TEST(Revolve, RunsEachStepButTheLastOnceMoreWhereEachHasASlot) {
-  EXPECT_EQ(revolve_extra_steps(1, 1), 0);
-  EXPECT_EQ(revolve_extra_steps(100, 100), 99);
-  EXPECT_EQ(revolve_extra_steps(100, INT64_MAX), 99);
+  EXPECT_EQ(revolve_extra_steps({1, 1}), 0);
+  EXPECT_EQ(revolve_extra_steps({100, 100}), 99);
+  EXPECT_EQ(revolve_extra_steps({100, INT64_MAX}), 99);
 }
 
 TEST(Revolve, AdvancesOptimally) {
   const auto t = extra_steps_by_recurrence(200, 12);
   for (std::size_t s = 1; s < 12; ++s) {
     for (std::size_t l = 2; l < 200; ++l) {
-      const auto j = revolve_advance(static_cast<std::int64_t>(l), static_cast<std::int64_t>(s));
+      const auto j = revolve_advance({static_cast<std::int64_t>(l), static_cast<std::int64_t>(s)});
       ASSERT_GE(j, 1);
       ASSERT_LT(j, static_cast<std::int64_t>(l));
       if (s == 1) continue;  // one way only
@@ -79,7 +79,7 @@ std::int64_t extra_steps_by_rule(std::int64_t steps, std::int64_t slots) {
     const auto [n, s] = left.back();
     left.pop_back();
     if (n == 1) continue;
-    const auto j = revolve_advance(n, s);
+    const auto j = revolve_advance({n, s});
     extra += j;
     left.emplace_back(j, s);
     left.emplace_back(n - j, s - 1);
@@ -89,18 +89,24 @@ std::int64_t extra_steps_by_rule(std::int64_t steps, std::int64_t slots) {
 
 TEST(Revolve, RuleReachesTheClosedFormForAMillionSteps) {
   for (const std::int64_t slots : {3, 10, 100, 1000, 999'999}) {
-    EXPECT_EQ(extra_steps_by_rule(1'000'000, slots), revolve_extra_steps(1'000'000, slots))
+    EXPECT_EQ(extra_steps_by_rule(1'000'000, slots), revolve_extra_steps({1'000'000, slots}))
         << slots;
   }
 }
 
 TEST(Revolve, RefusesWhatCannotBeCounted) {
-  EXPECT_EQ(complaint_of([] { revolve_extra_steps(0, 1); }),
+  EXPECT_EQ(complaint_of([] {
+              revolve_extra_steps({0, 1});
+            }),
             "revolve_extra_steps: expected at least 1 step and 1 slot, got 0 and 1");
-  EXPECT_EQ(complaint_of([] { revolve_extra_steps(INT64_MAX, 1); }),
+  EXPECT_EQ(complaint_of([] {
+              revolve_extra_steps({INT64_MAX, 1});
+            }),
             "revolve_extra_steps: 9223372036854775807 steps with 1 slots take 2^63 steps or more; "
             "expected fewer steps or more slots");
-  EXPECT_EQ(complaint_of([] { revolve_advance(1, 1); }),
+  EXPECT_EQ(complaint_of([] {
+              revolve_advance({1, 1});
+            }),
             "revolve_advance: expected at least 2 steps and 1 slot, got 1 and 1");
 }
 
@@ -125,7 +131,7 @@ TEST(Revolve, OnAChainKeepsAsManyActivationsAsThereAreSlots) {
       const auto plan = plan_chain_revolve(chain, slots);
       const auto simulation = simulate(chain, plan);
       ASSERT_TRUE(simulation.valid()) << simulation.fault->what;
-      EXPECT_EQ(simulation.time.count(), revolve_extra_steps(stages, slots));
+      EXPECT_EQ(simulation.time.count(), revolve_extra_steps({stages, slots}));
       // One more: what the stage that runs makes, or what a pass is about to free.
       EXPECT_LE(simulation.peak.count(), slots + 2);
       EXPECT_EQ(plan.predicted_time, simulation.time);
