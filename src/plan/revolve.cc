@@ -35,7 +35,7 @@ class Binomials {
   // These are of the r below: they are at most beta(s, r - 1) < steps, or not much above it.
   WideSum with_slots() const { return before_; }  // beta(s, r - 1)
   WideSum with_one_more() const {                 // beta(s + 1, r - 1)
-    return before_ * (WideSum{slots_} + repetitions_) / (slots_ + 1);
+    return before_ * (WideSum{slots_} + repetitions_) / (WideSum{slots_} + 1);
   }
   WideSum with_one_less() const {  // beta(s - 1, r - 1)
     return before_ * slots_ / (WideSum{slots_} + repetitions_ - 1);
