@@ -36,8 +36,9 @@ std::int64_t default_effort(const OpGraph& graph);
 /// value is kept between its uses, each step evaluated exactly. Replays are made just before they
 /// are needed, any number of times for one operator, and may be let go again before their last use.
 ///
-/// The plan is valid by simulate() and its predictions are simulate()'s; lower_bound_time is
-/// lower_bound_time. Where the plain step fits, it is the plan.
+/// The plan is valid by simulate() and its predictions are simulate()'s. Plan::lower_bound_time is what the
+/// function lower_bound_time gives, or the plain time where no plan can fit. Where the plain step fits, it is
+/// the plan; a plan as fast as the bound says so ("optimal" in Plan::stopped_by).
 /// Errors:  InvalidArgument if the graph cannot be (see read_op_graph), if an operator reads a value that
 ///          was overwritten in place and cannot be made again, or if `warm_start` is not a valid plan
 ///          for this graph.
