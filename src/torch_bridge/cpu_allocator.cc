@@ -14,6 +14,7 @@
 #include <remat/memory.h>
 
 #include "base/check.h"
+#include "torch_bridge/allocation_gate.h"
 
 namespace remat::torch_bridge {
 namespace {
@@ -24,15 +25,8 @@ constexpr std::size_t kLargeBytes = std::size_t{64} << 10;
 // Above LibTorch's own (0), so that what it installs later does not displace ours.
 constexpr std::uint8_t kPriority = 1;
 
-// In front of every block, of the size that keeps the block's alignment.
-struct alignas(c10::gAlignment) Header {
-  std::size_t bytes;         // asked for
-  std::uint64_t allocation;  // its number
-  bool in_heap;
-};
-static_assert(sizeof(Header) == c10::gAlignment);
-
-Header* header_of(void* data) { return static_cast<Header*>(data) - 1; }
+// Of the size that keeps a block's alignment.
+constexpr std::size_t kHeaderBytes = c10::gAlignment;
 
 std::atomic<bool> is_installed{false};
 
@@ -76,48 +70,100 @@ void CpuLedger::unsubscribe(MemoryCounters* counters) {
 
 // ---- CpuAllocator -------------------------------------------------------------------------------
 
+/// Memory of another allocator's.
+struct CpuAllocator::Block {
+  void* begin;
+  void* context;              // what `deleter` takes
+  c10::DeleterFnPtr deleter;  // nullptr: from heap_
+  bool reports_itself;        // to LibTorch's profiler
+};
+
+/// In front of what is handed out.
+struct CpuAllocator::Header {
+  std::size_t bytes;         // asked for
+  std::uint64_t allocation;  // its number
+  Block block;
+
+  static Header* of(void* data) {
+    return reinterpret_cast<Header*>(static_cast<char*>(data) - kHeaderBytes);
+  }
+};
+
+CpuAllocator::CpuAllocator(c10::Allocator* previous)
+    : previous_(previous), previous_is_libtorchs_(previous == c10::GetDefaultCPUAllocator()) {
+  static_assert(sizeof(Header) <= kHeaderBytes);
+}
+
 // Never destroyed: tensors of static lifetime come back to it.
 CpuAllocator& CpuAllocator::instance() {
-  static auto* const allocator = new CpuAllocator;
+  static auto* const allocator = new CpuAllocator(c10::GetCPUAllocator());
   return *allocator;
 }
 
-void CpuAllocator::install() {
+void CpuAllocator::install_counting(const char* operation) {
   static std::once_flag once;
   std::call_once(once, [] { c10::SetCPUAllocator(&instance(), kPriority); });
   REMAT_CHECK(c10::GetCPUAllocator() == &instance(), Error,
-              "remat::use_huge_page_allocator: another CPU allocator has been installed with a higher "
-              "priority (c10::SetCPUAllocator); install only one");
+              "{}: another CPU allocator has been installed with a higher priority "
+              "(c10::SetCPUAllocator); install only one",
+              operation);
   is_installed = true;
+}
+
+void CpuAllocator::install_huge_pages() {
+  install_counting("remat::use_huge_page_allocator");
+  instance().huge_pages_ = true;
 }
 
 CpuAllocator* CpuAllocator::installed() { return is_installed ? &instance() : nullptr; }
 
+CpuAllocator::Block CpuAllocator::make_block(std::size_t bytes) {
+  // The allocators below have the messages for sizes that cannot be.
+  if (bytes > PTRDIFF_MAX - kHeaderBytes) return block_of_previous(bytes);
+  const std::size_t with_header = bytes + kHeaderBytes;
+  if (bytes >= kLargeBytes && huge_pages_.load(std::memory_order_relaxed)) {
+    if (void* const block = heap_.allocate(with_header); block != nullptr) {
+      return {block, block, nullptr, false};
+    }
+  }
+  return block_of_previous(with_header);
+}
+
+CpuAllocator::Block CpuAllocator::block_of_previous(std::size_t bytes) {
+  if (previous_is_libtorchs_) {
+    // What it allocates with: the reporting is done here, without the header.
+    void* const block = c10::alloc_cpu(bytes);
+    return {block, block, &c10::free_cpu, false};
+  }
+  c10::DataPtr block = previous_->allocate(bytes);
+  void* const begin = block.get();
+  const c10::DeleterFnPtr deleter = block.get_deleter();
+  return {begin, block.release_context(), deleter, true};
+}
+
 c10::DataPtr CpuAllocator::make(std::size_t bytes) {
   const c10::Device cpu(c10::kCPU);
   if (bytes == 0) return {nullptr, nullptr, &release, cpu};
-  // LibTorch's own allocator has the message for sizes that cannot be.
-  const bool sane = bytes <= PTRDIFF_MAX - sizeof(Header);
-  const std::size_t with_header = sane ? bytes + sizeof(Header) : bytes;
-  void* block = sane && bytes >= kLargeBytes ? heap_.allocate(with_header) : nullptr;
-  const bool in_heap = block != nullptr;
-  if (!in_heap) block = c10::alloc_cpu(with_header);
-  auto* header = new (block) Header{bytes, ledger_.add(static_cast<std::int64_t>(bytes)), in_heap};
-  void* data = header + 1;
-  c10::profiledCPUMemoryReporter().New(data, bytes);
+  const auto counted = static_cast<std::int64_t>(bytes);
+  ask_allocation_gate(counted);
+  const Block block = make_block(bytes);
+  void* const data = static_cast<char*>(block.begin) + kHeaderBytes;
+  new (Header::of(data)) Header{bytes, ledger_.add(counted), block};
+  if (!block.reports_itself) c10::profiledCPUMemoryReporter().New(data, bytes);
   return {data, data, &release, cpu};
 }
 
 void CpuAllocator::release(void* data) {
   if (data == nullptr) return;
   CpuAllocator& allocator = instance();
-  c10::profiledCPUMemoryReporter().Delete(data);
-  const Header header = *header_of(data);
+  const Header header = *Header::of(data);
+  const Block& block = header.block;
+  if (!block.reports_itself) c10::profiledCPUMemoryReporter().Delete(data);
   allocator.ledger_.remove(header.allocation, static_cast<std::int64_t>(header.bytes));
-  if (header.in_heap) {
-    allocator.heap_.release(header_of(data), header.bytes + sizeof(Header));
+  if (block.deleter == nullptr) {
+    allocator.heap_.release(block.begin, header.bytes + kHeaderBytes);
   } else {
-    c10::free_cpu(header_of(data));
+    block.deleter(block.context);
   }
 }
 
@@ -125,7 +171,7 @@ void CpuAllocator::release(void* data) {
 
 namespace remat {
 
-void use_huge_page_allocator() { torch_bridge::CpuAllocator::install(); }
+void use_huge_page_allocator() { torch_bridge::CpuAllocator::install_huge_pages(); }
 
 std::optional<Bytes> live_cpu_bytes() {
   auto* const allocator = torch_bridge::CpuAllocator::installed();

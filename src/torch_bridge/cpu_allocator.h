@@ -1,6 +1,7 @@
-// LibTorch's CPU allocator, replaced: every block counted, the large ones from huge pages.
+// LibTorch's CPU allocator, replaced: every block counted and, if asked for, the large ones from huge pages.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -41,16 +42,22 @@ class CpuLedger {
   std::int64_t live_ = 0;
 };
 
-/// Blocks with a header in front of them; large ones from `PageHeap`, the others, and those that it has
-/// no address space for, from the allocator that LibTorch starts with. Reports to LibTorch's profiler as
-/// that one does.
+/// Blocks with a header in front of them, from the allocator that was there before; once huge pages are
+/// asked for, large ones from `PageHeap` as long as it has address space. Asks the thread's AllocationGate
+/// before each. Reports to LibTorch's profiler as LibTorch's own does.
+///
+/// What is counted, and what gates are told, are the bytes that LibTorch asks for. A block takes 64 more, and
+/// what its allocator rounds up.
 class CpuAllocator final : public c10::Allocator {
  public:
-  /// Takes LibTorch's place for CPU tensors, on the first call. Blocks made before go back where they
-  /// came from.
+  /// Takes its predecessor's place for CPU tensors, on the first call; more calls do nothing. Blocks made
+  /// before go back where they came from. `operation` is what the error says could not be done.
   /// Errors: Error if another allocator has been installed with a higher priority than 1.
-  static void install();
-  /// nullptr before install().
+  /// Threads: any; LibTorch itself does not lock, threads that allocate meanwhile take one or the other.
+  static void install_counting(const char* operation);
+  /// The same, and from then on huge pages.
+  static void install_huge_pages();
+  /// nullptr before both.
   static CpuAllocator* installed();
 
 #if REMAT_TORCH_AT_LEAST(2, 3)
@@ -69,10 +76,19 @@ class CpuAllocator final : public c10::Allocator {
   PageHeap& heap() { return heap_; }
 
  private:
+  explicit CpuAllocator(c10::Allocator* previous);
   static CpuAllocator& instance();
   c10::DataPtr make(std::size_t bytes);
   static void release(void* data);
 
+  struct Block;
+  struct Header;
+  Block make_block(std::size_t bytes);
+  Block block_of_previous(std::size_t bytes);
+
+  c10::Allocator* const previous_;
+  const bool previous_is_libtorchs_;
+  std::atomic<bool> huge_pages_{false};
   CpuLedger ledger_;
   PageHeap heap_;
 };

@@ -1,0 +1,54 @@
+// Being asked before CPU tensor memory is allocated: where a budget is enforced.
+#pragma once
+
+#include <cstdint>
+
+namespace remat::torch_bridge {
+
+/// Asked before an allocation of CPU tensor memory on a thread that has a GateScope for it.
+///
+/// Only CpuAllocator asks (cpu_allocator.h), outside its locks: what it allocates, raw_allocate() and the growth
+/// of a storage included. Blocks of no bytes are not asked for, nor is memory that LibTorch takes
+/// elsewhere: the scratch memory of oneDNN and BLAS, storages that older allocators grow, and what a kernel
+/// allocates on the other threads of a parallel region.
+class AllocationGate {
+ public:
+  virtual ~AllocationGate() = default;
+
+  /// `bytes` as LibTorch asks for them, at least 1. May release tensors, and allocate some: it is not
+  /// asked about those.
+  ///
+  /// May throw to refuse, a std::exception: then nothing is allocated or counted, and what it threw comes out
+  /// of the operator, or of backward(). LibTorch then leaves what it leaves when memory runs out: a
+  /// tensor that resize_() or out= was to make larger says that it is although its storage is not; gradients
+  /// on their way stay in the engine's queue of this thread until its next backward.
+  virtual void before_allocation(std::int64_t bytes) = 0;
+};
+
+/// While it lives, `gate` is asked on this thread; of nested scopes only the innermost. Scopes end in
+/// reverse order.
+class GateScope {
+ public:
+  explicit GateScope(AllocationGate& gate);
+  ~GateScope();
+  GateScope(const GateScope&) = delete;
+  GateScope& operator=(const GateScope&) = delete;
+
+ private:
+  AllocationGate* outer_;
+};
+
+/// While it lives, no gate is asked on this thread, not even one whose scope begins meanwhile.
+class GatePause {
+ public:
+  GatePause();
+  ~GatePause();
+  GatePause(const GatePause&) = delete;
+  GatePause& operator=(const GatePause&) = delete;
+};
+
+/// For allocators: asks this thread's gate, if it has one.
+/// Cost: without one, a read of a thread-local.
+void ask_allocation_gate(std::int64_t bytes);
+
+}  // namespace remat::torch_bridge
