@@ -15,6 +15,7 @@
 #include "plan/repeated_search.h"
 #include "plan/retention_space.h"
 #include "plan/retention_state.h"
+#include "tests/plan/transformer_step.h"
 #include "tests/testing/op_graphs.h"
 
 namespace remat::plan {
@@ -177,6 +178,45 @@ TEST(PlanGraph, PlansManyEqualBlocksByAFewOfThem) {
                             static_cast<double>(simulation.plain_time.count()) -
                         1;
   EXPECT_LT(overhead, 45.0 / 171);
+}
+
+TEST(Repetition, FindsTheBlocksOfADecoder) {
+  testing::DecoderSizes sizes;
+  sizes.blocks = 12;
+  const auto graph = testing::transformer_step(sizes);
+  const graph::IndexedGraph index(graph, "test");
+  const auto repetition = find_repetition(graph, index, 8);
+  ASSERT_TRUE(repetition);
+  EXPECT_EQ(repetition->blocks, 12);
+  std::vector<int> ops_of_block(12);
+  for (const auto& op : repetition->ops) {
+    if (op.block >= 0) ++ops_of_block[static_cast<std::size_t>(op.block)];
+  }
+  EXPECT_THAT(ops_of_block, ::testing::Each(80));
+}
+
+// Half of what the plain step needs above what is fixed. A tenth of the default effort simulates 500 steps: the
+// search that knows no blocks finds no plan with ten times that.
+TEST(PlanGraph, PlansADecoderOf20000OpsByItsBlocks) {
+  const auto graph = testing::transformer_step({.blocks = 80, .attention_parts = 10});
+  ASSERT_EQ(graph.ops.size(), 80 * 251 + 15);
+  const auto effort = static_cast<std::int64_t>(500 * graph.ops.size());
+  EXPECT_LE(10 * effort, default_effort(graph));
+  const graph::IndexedGraph index(graph, "test");
+  const RetentionSpace space(graph, index);
+  const Bytes plain_peak(RetentionState(space, 1).peak());
+  const auto memory = graph.fixed + (plain_peak - graph.fixed) / 2;
+  const auto result = plan_graph(graph, {.memory = memory, .effort = effort});
+  ASSERT_TRUE(result.feasible);
+  EXPECT_EQ(result.plain_peak, plain_peak);
+  const auto simulation = simulate(graph, result.plan);
+  EXPECT_TRUE(simulation.valid());
+  EXPECT_LE(simulation.peak, memory);
+  EXPECT_EQ(simulation.time, result.plan.predicted_time);
+  const auto share_of_plain = [&](std::chrono::nanoseconds time) {
+    return static_cast<double>(time.count()) / static_cast<double>(result.plan.plain_time.count());
+  };
+  EXPECT_LT(share_of_plain(simulation.time), share_of_plain(result.plan.lower_bound_time) + 0.03);
 }
 
 TEST(PlanGraph, LeavesSmallGraphsWhole) {
