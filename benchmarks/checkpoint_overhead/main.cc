@@ -1,7 +1,5 @@
 // One C++ contender as a process that makes a step for each line "step" on its stdin and writes what it
 // took as JSON: checkpoint_overhead MODEL plain|remat|reentrant THREADS [--huge-pages]
-#include <chrono>
-#include <ctime>
 #include <iostream>
 #include <map>
 #include <optional>
@@ -14,24 +12,18 @@
 #include <remat/memory.h>
 
 #include "checkpoint_overhead/contender.h"
+#include "common/instant.h"
 
 namespace remat::benchmarks {
 namespace {
 
-// What has passed: on the wall, and of processor time in all threads, which a busy machine disturbs less.
-struct Instant {
-  std::chrono::steady_clock::time_point wall = std::chrono::steady_clock::now();
-  std::clock_t processor = std::clock();
-};
 using Call = torch::Tensor (*)(const Layer&, const torch::Tensor&);
 
 const std::map<std::string, Call> kCalls = {
     {"plain", call_plain}, {"remat", call_remat}, {"reentrant", call_reentrant}};
 
-std::string taken(const char* what, const Instant& begin, const Instant& end) {
-  const auto wall = std::chrono::nanoseconds(end.wall - begin.wall).count();
-  const auto processor = (end.processor - begin.processor) * (1'000'000'000 / CLOCKS_PER_SEC);
-  return fmt::format(R"("{0}_ns": {1}, "{0}_cpu_ns": {2})", what, wall, processor);
+std::string taken(const char* what, const Elapsed& time) {
+  return fmt::format(R"("{0}_ns": {1}, "{0}_cpu_ns": {2})", what, time.wall_ns, time.processor_ns);
 }
 
 std::string step(const Model& model, Call call, MemoryTracker& tracker) {
@@ -49,7 +41,7 @@ std::string step(const Model& model, Call call, MemoryTracker& tracker) {
   loss.backward();
   const Instant end;
   return fmt::format(R"({{{}, {}, "peak_bytes": {}, "loss": {}}})",
-                     taken("forward", begin, forward), taken("step", begin, end),
+                     taken("forward", forward - begin), taken("step", end - begin),
                      tracker.peak_bytes().count(), loss.item<float>());
 }
 
