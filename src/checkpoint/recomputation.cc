@@ -91,12 +91,61 @@ void Recomputation::keep(const at::Tensor& alias) {
 
 void Recomputation::enter_op_above_autograd() {
   if (forward_.options.early_stop && has_all_wanted()) {
-    stopped_ = true;
-    if (torch_bridge::python_is_loaded()) {
-      throw StopThroughPython();
-    }
-    throw Stop();
+    stop();
   }
+}
+
+void Recomputation::stop() {
+  stopped_ = true;
+  if (torch_bridge::python_is_loaded()) {
+    throw StopThroughPython();
+  }
+  throw Stop();
+}
+
+/// Between autograd's part of one operator, which saves its arguments, and its kernel.
+class Recomputation::KernelGate final : public torch_bridge::OpInterceptor {
+ public:
+  KernelGate(Recomputation& pass, const c10::OperatorHandle& op) : pass_(pass), op_(op) {}
+
+  void intercept(torch_bridge::OpCall& call) override {
+    if (pass_.has_all_wanted() && &call.op().schema() == &op_.schema()) {
+      pass_.stop();
+    }
+    call.proceed();
+  }
+
+ private:
+  Recomputation& pass_;
+  const c10::OperatorHandle& op_;
+};
+
+void Recomputation::proceed(torch_bridge::OpCall& call) {
+  if (!may_stop_before_kernel(call.op())) {
+    RegionPass::proceed(call);
+    return;
+  }
+  KernelGate gate(*this, call.op());
+  torch_bridge::InterceptorScope below_autograd(torch_bridge::OpLevel::kBelowAutograd, gate);
+  RegionPass::proceed(call);
+}
+
+/// Whether `op` can be the one that saves what is still wanted, and does so before its kernel has run in
+/// full. Only LibTorch's own that write none of their arguments: what others save may not be filled yet, and
+/// a custom function's node leaks if an exception leaves it while it saves.
+bool Recomputation::may_stop_before_kernel(const c10::OperatorHandle& op) const {
+  if (!forward_.options.early_stop || level() != torch_bridge::OpLevel::kAboveAutograd ||
+      has_all_wanted()) {
+    return false;
+  }
+  for (std::size_t i = saved().size(); i < needed_; ++i) {
+    const auto& saver = forward_.saved[i].op;
+    if (!saver || &saver->schema() != &op.schema()) {
+      return false;
+    }
+  }
+  return op.schema().name().rfind("aten::", 0) == 0 && !torch_bridge::writes_of(op).any() &&
+         torch_bridge::interception_obstacle(torch_bridge::OpLevel::kBelowAutograd).empty();
 }
 
 void Recomputation::before(torch_bridge::OpCall& call) {

@@ -65,9 +65,11 @@ class Recomputation final : public RegionPass, public torch_bridge::HookProvider
  protected:
   void enter_op_above_autograd() override;
   void before(torch_bridge::OpCall& call) override;
+  void proceed(torch_bridge::OpCall& call) override;
 
  private:
   class Hooks;
+  class KernelGate;
   /// Thrown by operators once everything wanted has been saved. Not a std::exception, so that few
   /// handlers in the region catch it; those that do meet it again at the next operator.
   struct Stop {};
@@ -79,6 +81,8 @@ class Recomputation final : public RegionPass, public torch_bridge::HookProvider
   void keep(const at::Tensor& alias);
   void compare();
   bool has_all_wanted() const { return saved().size() >= needed_; }
+  bool may_stop_before_kernel(const c10::OperatorHandle& op) const;
+  [[noreturn]] void stop();
 
   void redirect_arguments(torch_bridge::OpCall& call);
   void protect_written(torch_bridge::OpCall& call);

@@ -42,7 +42,7 @@ void RegionPass::intercept(torch_bridge::OpCall& call) {
   {
     const bool outer = std::exchange(inside_op_, true);
     const auto restore = c10::make_scope_exit([&] { inside_op_ = outer; });
-    torch_bridge::proceed_with_draws(call);
+    proceed(call);
   }
   note_results(call);
 }

@@ -52,6 +52,9 @@ class RegionPass : public torch_bridge::OpInterceptor {
   /// Called for every operator before it runs. May change the arguments on the stack.
   virtual void before(torch_bridge::OpCall& call) = 0;
 
+  /// Runs an operator that was looked at.
+  virtual void proceed(torch_bridge::OpCall& call) { torch_bridge::proceed_with_draws(call); }
+
   StorageLedger& ledger() { return ledger_; }
 
   /// Throws Error, naming operator and argument, if this pass cannot protect an outside tensor that

@@ -44,7 +44,10 @@ void dispatch_to_interceptors(OpLevel level, const c10::OperatorHandle& op,
 
 void OpCall::proceed() {
   if (next_ == nullptr) {
-    op_.redispatchBoxed(keys_, &stack_);
+    // An interceptor above autograd may have pushed one below it for this very call.
+    const bool seen_below = level_ == OpLevel::kAboveAutograd &&
+                            innermost[index_of(OpLevel::kBelowAutograd)] != nullptr;
+    op_.redispatchBoxed(seen_below ? keys_.add(key_of(OpLevel::kBelowAutograd)) : keys_, &stack_);
     return;
   }
   OpInterceptor* interceptor = next_;

@@ -1,9 +1,14 @@
 // Early stop: a recomputation ends once the last tensor that backward can ask for has been saved.
+#include <functional>
+#include <map>
+#include <string>
+
 #include <torch/torch.h>
 
 #include <remat/checkpoint.h>
 
 #include "tests/testing/trace.h"
+#include "torch_bridge/op_interceptor.h"
 
 namespace remat {
 namespace {
@@ -21,12 +26,12 @@ CheckpointOptions running_to_the_end() {
   return options;
 }
 
-/// sin saves its argument; the additions after it save nothing.
+/// tanh saves its result; the additions after it save nothing.
 struct SavesEarly {
   Calls& after_save;
   Calls& at_end;
   at::Tensor operator()(const at::Tensor& x) const {
-    const at::Tensor y = x.cos().sin();
+    const at::Tensor y = x.cos().tanh();
     after_save.count();
     const at::Tensor z = y + 1;
     at_end.count();
@@ -48,7 +53,7 @@ TEST(EarlyStop, DoesNotRunForAResultThatIsGone) {
   Calls first, second;
   auto [y, z] = checkpoint(
       [&](const at::Tensor& t) {
-        const at::Tensor a = t.sin().sin();
+        const at::Tensor a = t.sin().tanh();
         first.count();
         const at::Tensor b = t.cos().cos();
         second.count();
@@ -59,6 +64,60 @@ TEST(EarlyStop, DoesNotRunForAResultThatIsGone) {
   y.sum().backward();
   EXPECT_EQ(first.recomputed, 1);
   EXPECT_EQ(second.recomputed, 0);
+}
+
+/// Kernels that run on this thread while it lives, by operator.
+class Kernels final : public torch_bridge::OpInterceptor {
+ public:
+  int runs_of(const std::string& op) { return runs_[op]; }
+  void intercept(torch_bridge::OpCall& call) override {
+    ++runs_[call.op().schema().name()];
+    call.proceed();
+  }
+
+ private:
+  std::map<std::string, int> runs_;
+  torch_bridge::InterceptorScope scope_{torch_bridge::OpLevel::kBelowAutograd, *this};
+};
+
+/// Runs of `op`'s kernel in the recomputation of `fn`, whose backward runs none of them.
+int recomputed_kernels(const std::string& op,
+                       const std::function<at::Tensor(const at::Tensor&)>& fn,
+                       const CheckpointOptions& options = {}) {
+  const at::Tensor y = checkpoint(options, fn, leaf({4, 4}));
+  Kernels kernels;
+  y.sum().backward();
+  return kernels.runs_of(op);
+}
+
+// Breaks if: the operator that saves the last tensor is computed, though only its arguments are needed.
+TEST(EarlyStop, DoesNotRunTheKernelOfTheOperatorThatSavesLast) {
+  const at::Tensor weight = leaf({4, 4}, 2), bias = leaf({4}, 3);
+  const auto fn = [&](const at::Tensor& x) {
+    return torch::linear(x.exp(), weight, bias) +
+           1;  // saves x.exp() for the weight, the weight for x
+  };
+  EXPECT_EQ(recomputed_kernels("aten::exp", fn), 1);
+  EXPECT_EQ(recomputed_kernels("aten::addmm", fn), 0);
+  EXPECT_EQ(recomputed_kernels("aten::addmm", fn, running_to_the_end()), 1);
+}
+
+TEST(EarlyStop, RunsEarlierKernelsOfTheOperatorThatSavesLast) {
+  const at::Tensor weight = leaf({4, 4}, 2), bias = leaf({4}, 3);
+  const auto fn = [&](const at::Tensor& x) {
+    return torch::linear(torch::linear(x, weight, bias), weight, bias);
+  };
+  EXPECT_EQ(recomputed_kernels("aten::addmm", fn), 1);
+}
+
+// What backward reads of these is there only after the kernel: a result, or an argument that it fills.
+TEST(EarlyStop, RunsTheKernelThatMakesWhatIsSavedLast) {
+  EXPECT_EQ(recomputed_kernels("aten::tanh", [](const at::Tensor& x) { return x.tanh() + 1; }), 1);
+  EXPECT_EQ(recomputed_kernels("aten::rrelu_with_noise",
+                               [](const at::Tensor& x) {
+                                 return torch::rrelu(x.sin(), 0.1, 0.9, /*training=*/true);
+                               }),
+            1);
 }
 
 TEST(EarlyStop, OffRunsToTheEnd) {
@@ -117,6 +176,10 @@ at::Tensor relu_in_place(const at::Tensor& x) {
 at::Tensor maximum(const at::Tensor& x) { return std::get<0>(x.view({10, 30}).max(1)); }
 at::Tensor sort(const at::Tensor& x) { return std::get<0>(x.sort()); }
 at::Tensor custom_function(const at::Tensor& x) { return SavesItsOutput::apply(x); }
+at::Tensor linear(const at::Tensor& x) {
+  const at::Tensor y = x.view({10, 30});
+  return torch::linear(y, y, y.sum(1));
+}
 at::Tensor written_then_saved(const at::Tensor& x) {
   at::Tensor y = torch::empty_like(x);
   y.copy_(x);
@@ -172,11 +235,11 @@ INSTANTIATE_TEST_SUITE_P(
                       LastOp{"LayerNorm", layer_norm}, LastOp{"Tanh", tanh},
                       LastOp{"ReluInPlace", relu_in_place}, LastOp{"Maximum", maximum},
                       LastOp{"Sort", sort}, LastOp{"CustomFunction", custom_function},
-                      LastOp{"WrittenThenSaved", written_then_saved}),
+                      LastOp{"Linear", linear}, LastOp{"WrittenThenSaved", written_then_saved}),
     [](const auto& test) { return test.param.name; });
 
-// Breaks if: the stop unwinds through the middle of the custom function's node, which then leaks.
-TEST(EarlyStop, ACustomFunctionLastFreesItsInput) {
+/// Whether a training step that checkpoints `fn` lets go of its input.
+bool frees_its_input(const std::function<at::Tensor(const at::Tensor&)>& fn) {
   bool freed = false;
   auto* memory = new float[64]();
   {
@@ -184,11 +247,19 @@ TEST(EarlyStop, ACustomFunctionLastFreesItsInput) {
                            freed = true;
                            delete[] static_cast<float*>(data);
                          }).requires_grad_();
-    checkpoint([](const at::Tensor& t) { return SavesItsOutput::apply(t.cos()) + 1; }, x)
-        .sum()
-        .backward();
+    checkpoint(fn, x).sum().backward();
   }
-  EXPECT_TRUE(freed);
+  return freed;
+}
+
+// Breaks if: the stop unwinds through the middle of the custom function's node, which then leaks.
+TEST(EarlyStop, ACustomFunctionLastFreesItsInput) {
+  EXPECT_TRUE(
+      frees_its_input([](const at::Tensor& t) { return SavesItsOutput::apply(t.cos()) + 1; }));
+}
+
+TEST(EarlyStop, AnOperatorStoppedBeforeItsKernelFreesItsInput) {
+  EXPECT_TRUE(frees_its_input([](const at::Tensor& t) { return t * t; }));
 }
 
 // A function that catches everything, the stop included.

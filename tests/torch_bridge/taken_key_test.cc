@@ -62,6 +62,15 @@ TEST_F(TakenKey, RegionsUseAnotherKey) {
       ::testing::ExitedWithCode(0), "");
 }
 
+TEST_F(TakenKey, BelowAutogradIsNotNeeded) {
+  EXPECT_EXIT(
+      {
+        take(c10::DispatchKey::Fake);
+        run_a_region_and_exit();
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
 void take_all_above_autograd() {
   take(c10::DispatchKey::DeferredInit);
   take(c10::DispatchKey::TESTING_ONLY_GenericMode);
