@@ -33,9 +33,11 @@ constexpr std::int64_t kVocabulary = 256;
 
 Tensor causal_mask(std::int64_t tokens) { return torch::full({tokens, tokens}, -1e9F).triu(1); }
 
+// Statements end where Python lets go of a value: C++ keeps it to the end of the statement.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
   const auto scores = q.matmul(k.transpose(-2, -1)) / std::sqrt(double(q.size(-1)));
-  return (scores + mask).softmax(-1).matmul(v);
+  const auto weights = (scores + mask).softmax(-1);
+  return weights.matmul(v);
 }
 
 // (B, T, C) -> (B, H, T, D)
@@ -67,12 +69,16 @@ Layer gpt_block(Maker& make, const Sizes& sizes, const Tensor& mask) {
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight) {
-  return x * torch::rsqrt(x.square().mean(-1, true) + 1e-5) * weight;
+  const auto variance = x.square().mean(-1, true);
+  return x * torch::rsqrt(variance + 1e-5) * weight;
 }
 
 Tensor rotate(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
   const auto halves = x.chunk(2, -1);
-  return x * cosine + torch::cat({-halves[1], halves[0]}, -1) * sine;
+  const auto straight = x * cosine;
+  auto turned = torch::cat({-halves[1], halves[0]}, -1);
+  turned = turned * sine;
+  return straight + turned;
 }
 
 Layer llama_block(Maker& make, const Sizes& sizes, const Tensor& mask, const Tensor& cosine,
@@ -85,12 +91,15 @@ Layer llama_block(Maker& make, const Sizes& sizes, const Tensor& mask, const Ten
              down = make.weight({c, wide});
   return [=](const Tensor& x) {
     const auto n = rms_norm(x, w1);
-    const auto y = attention(rotate(split_heads(torch::linear(n, q), heads), cosine, sine),
-                             rotate(split_heads(torch::linear(n, k), heads), cosine, sine),
-                             split_heads(torch::linear(n, v), heads), mask);
+    const auto rotated = [&](const Tensor& weight) {
+      return rotate(split_heads(torch::linear(n, weight), heads), cosine, sine);
+    };
+    const auto y = attention(rotated(q), rotated(k), split_heads(torch::linear(n, v), heads), mask);
     const auto z = x + torch::linear(merge_heads(y), out);
     const auto m = rms_norm(z, w2);
-    return z + torch::linear(torch::silu(torch::linear(m, gate)) * torch::linear(m, up), down);
+    auto hidden = torch::silu(torch::linear(m, gate));
+    hidden = hidden * torch::linear(m, up);
+    return z + torch::linear(std::exchange(hidden, {}), down);
   };
 }
 
