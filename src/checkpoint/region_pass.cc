@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "checkpoint/divergence.h"
-#include "checkpoint/tensor_hash.h"
+#include "torch_bridge/content_hash.h"
 #include "torch_bridge/op_draws.h"
 #include "torch_bridge/op_writes.h"
 #include "torch_bridge/stack_tensors.h"
@@ -25,7 +25,7 @@ void RegionPass::note_saved(const at::Tensor& tensor) {
       !(current_op_ && torch_bridge::leaves_bytes_unwritten(*current_op_))) {
     unhashed_.emplace_back(saved_.size(), torch_bridge::detached_alias(tensor));
   }
-  saved_.push_back({SavedMetadata::of(tensor), current_op_});
+  saved_.push_back({SavedMetadata::of(tensor), current_op_, {}});
 }
 
 void RegionPass::intercept(torch_bridge::OpCall& call) {
@@ -63,7 +63,7 @@ void RegionPass::finish() {
 
 void RegionPass::hash_unhashed() {
   for (const auto& [index, alias] : unhashed_) {
-    saved_[index].hash = content_hash(alias);
+    saved_[index].hash = torch_bridge::content_hash(alias);
   }
   unhashed_.clear();
 }

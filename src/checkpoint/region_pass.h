@@ -9,6 +9,7 @@
 #include "checkpoint/op_log.h"
 #include "checkpoint/outside_tensors.h"
 #include "checkpoint/saved_metadata.h"
+#include "torch_bridge/byte_hash.h"
 #include "torch_bridge/op_interceptor.h"
 #include "torch_bridge/random_draws.h"
 #include "torch_bridge/rng_state.h"
@@ -19,7 +20,7 @@ namespace remat {
 struct SavedRecord {
   SavedMetadata metadata;
   std::optional<c10::OperatorHandle> op;  ///< that saved it, where known
-  std::uint64_t hash = 0;                 ///< of its content, under Determinism::kValues
+  torch_bridge::Hash128 hash;             ///< of its content, under Determinism::kValues
 };
 
 /// Watches the operators of one pass: which storages are made in it, what it saves. Looks at all that
