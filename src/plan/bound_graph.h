@@ -7,9 +7,13 @@
 #include <remat/graph.h>
 
 #include "graph/indexed_graph.h"
-#include "plan/retention_space.h"
+#include "plan/places.h"
 
 namespace remat::plan {
+
+/// Places of ops, of moments and of values.
+using Place = std::int32_t;
+using PlaceLists = ListsByPlace<Place, Place>;
 
 /// Op i runs first at moment i, in every plan. Never changes.
 struct BoundGraph {

@@ -24,6 +24,7 @@
 namespace remat {
 namespace {
 
+using plan::Patterns;
 using plan::RetentionSearch;
 using Clock = RetentionSearch::Clock;
 
@@ -125,7 +126,7 @@ class GraphPlanner {
     search.set_deadline(deadline());
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
     if (graph_.ops.size() <= kMostOpsToDropAll) {
-      search.offer(RetentionSearch::Patterns(space_.gaps.size(), plan::kDropAlways));
+      search.offer(Patterns(space_.gaps.size(), plan::kDropAlways));
     }
     spend(search, bound_.time ? effort_ : effort_ / kShareForLeastBudget);
     take(search);
@@ -153,11 +154,11 @@ class GraphPlanner {
     search.refine(effort * (100 - kShareOfFew) / 100);
   }
 
-  RetentionSearch::Patterns replays_of_bound() const {
-    std::vector<plan::Place> ops;
-    for (const auto op : bound_.replayed) ops.push_back(static_cast<plan::Place>(*index_.find(op)));
-    return plan::patterns_replaying(
-        space_, static_cast<plan::Place>(*index_.find(*bound_.binding_op)), ops);
+  Patterns replays_of_bound() const {
+    std::vector<plan::OpPlace> ops;
+    ops.reserve(bound_.replayed.size());
+    for (const auto op : bound_.replayed) ops.emplace_back(*index_.find(op));
+    return plan::patterns_replaying(space_, plan::Slot(*index_.find(*bound_.binding_op)), ops);
   }
 
   std::optional<Clock::time_point> deadline() const {
@@ -171,7 +172,7 @@ class GraphPlanner {
   }
 
   // Half-way between what was asked for and what was found.
-  void look_for_least_budget(const RetentionSearch::Patterns& nearest) {
+  void look_for_least_budget(const Patterns& nearest) {
     const auto middle = target() + (result_.min_feasible - target()) / 2;
     RetentionSearch search(space_, middle.count());
     search.set_deadline(deadline());

@@ -6,6 +6,7 @@
 #include <remat/graph.h>
 
 #include "graph/indexed_graph.h"
+#include "plan/places.h"
 #include "plan/repetition.h"
 #include "plan/retention_space.h"
 #include "plan/retention_state.h"
@@ -17,38 +18,45 @@ namespace remat::plan {
 /// but for the last ones, so that a block has the neighbours that were searched.
 enum class BlockOrder { kInProportion, kInTurn };
 
+/// A graph as the search sees it, and what was decided for it.
+struct Decisions {
+  const RetentionSpace& space;
+  const Patterns& patterns;
+};
+
 /// Keeps the first and the last blocks, `kept` in all, and lets the block behind the hole read what the one
 /// before the hole writes.
 class ReducedGraph {
  public:
   /// `graph` must outlive this; `index` and `repetition` are its own.
   ReducedGraph(const OpGraph& graph, const graph::IndexedGraph& index, const Repetition& repetition,
-               Place kept);
+               std::int32_t kept);
 
   const OpGraph& graph() const { return reduced_; }
 
   /// What was decided for the reduced graph, for the whole.
-  std::vector<KeepPattern> expand(const RetentionSpace& whole, const RetentionSpace& reduced,
-                                  const std::vector<KeepPattern>& patterns, BlockOrder order) const;
+  Patterns expand(const RetentionSpace& whole, const Decisions& reduced, BlockOrder order) const;
 
  private:
-  bool keeps(Place block) const;
-  Place representative(Place block, BlockOrder order) const;
-  Place op_at(bool backward, Place block, Place within) const;
-  std::vector<ValueId> mapped_reads(std::size_t op) const;
-  std::optional<std::size_t> mapped_value(std::size_t reader, std::size_t value) const;
-  std::optional<std::size_t> twin(std::size_t value, Place block) const;
-  void add_op(std::size_t op);
+  bool keeps(std::int32_t block) const;
+  std::int32_t representative(std::int32_t block, BlockOrder order) const;
+  std::int32_t block_of(ValuePlace value) const;
+  OpPlace op_at(Phase phase, BlockPlace place) const;
+  std::vector<ValueId> mapped_reads(OpPlace op) const;
+  ValuePlace mapped_value(OpPlace reader, ValuePlace value) const;
+  ValuePlace twin(ValuePlace value, std::int32_t block) const;
+  void add_op(OpPlace op);
   void add_inputs();
+  ValueId add_value(ValuePlace value);
 
   const OpGraph& whole_;
   const graph::IndexedGraph& index_;
   const Repetition& repetition_;
-  Place first_gone_ = 0;
-  Place gone_ = 0;
-  std::vector<std::vector<Place>>
-      block_ops_[2];                   // forward's, backward's; by block and place within
-  std::vector<Place> place_of_value_;  // in the reduced graph; -1 if not there
+  std::int32_t first_gone_ = 0;
+  std::int32_t gone_ = 0;
+  std::vector<std::vector<OpPlace>>
+      block_ops_[2];  // forward's, backward's; by block and place within
+  ByPlace<ValuePlace, ValuePlace> place_of_value_;  // in the reduced graph, or none
   OpGraph reduced_;
 };
 

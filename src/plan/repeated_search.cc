@@ -6,22 +6,23 @@ namespace remat::plan {
 namespace {
 
 constexpr std::size_t kLeastOps = 1500;  // below, the search over the whole does as well
-constexpr Place kLeastBlocks = 8;
-constexpr Place kOpsOfFew = 800;  // what a search finishes within the share of the effort below
-constexpr Place kLeastKept = 4;
+constexpr std::int32_t kLeastBlocks = 8;
+constexpr std::int32_t kOpsOfFew =
+    800;  // what a search finishes within the share of the effort below
+constexpr std::int32_t kLeastKept = 4;
 
 constexpr std::int64_t kFirstShare = 40;  // percent of the effort; the corrections share the rest
 constexpr int kOrders = 2;
 constexpr int kCorrections = 3;  // in each order
 
-Place ops_in_blocks(const Repetition& repetition) {
-  return static_cast<Place>(
+std::int32_t ops_in_blocks(const Repetition& repetition) {
+  return static_cast<std::int32_t>(
       std::count_if(repetition.ops.begin(), repetition.ops.end(),
                     [](const BlockPlace& place) { return place.block >= 0; }));
 }
 
-Place blocks_to_keep(const Repetition& repetition) {
-  const auto of_a_block = std::max<Place>(1, ops_in_blocks(repetition) / repetition.blocks);
+std::int32_t blocks_to_keep(const Repetition& repetition) {
+  const auto of_a_block = std::max<std::int32_t>(1, ops_in_blocks(repetition) / repetition.blocks);
   return std::clamp(kOpsOfFew / of_a_block, kLeastKept, repetition.blocks / 2);
 }
 
@@ -31,7 +32,7 @@ std::optional<Repetition> RepeatedSearch::repetition_of(const OpGraph& graph,
                                                         const graph::IndexedGraph& index) {
   if (graph.ops.size() < kLeastOps) return std::nullopt;
   auto repetition = find_repetition(graph, index, kLeastBlocks);
-  if (!repetition || ops_in_blocks(*repetition) * 2 < static_cast<Place>(graph.ops.size())) {
+  if (!repetition || ops_in_blocks(*repetition) * 2 < static_cast<std::int32_t>(graph.ops.size())) {
     return std::nullopt;
   }
   return repetition;
@@ -62,12 +63,12 @@ void RepeatedSearch::search(RetentionSearch& whole, std::int64_t effort, Deadlin
   adapt(whole, patterns, BlockOrder::kInTurn, rest, deadline);
 }
 
-void RepeatedSearch::adapt(RetentionSearch& whole, RetentionSearch::Patterns patterns,
-                           BlockOrder order, std::int64_t effort, Deadline deadline) const {
+void RepeatedSearch::adapt(RetentionSearch& whole, Patterns patterns, BlockOrder order,
+                           std::int64_t effort, Deadline deadline) const {
   const auto budget = whole.state().budget();
   auto budget_of_few = first_budget(budget);
   for (int i = 0; i < kCorrections; ++i) {
-    whole.offer(reduced_.expand(space_, reduced_space_, patterns, order));
+    whole.offer(reduced_.expand(space_, {reduced_space_, patterns}, order));
     budget_of_few += (budget - whole.state().peak()) * kept_ / blocks_;
     RetentionSearch few(reduced_space_, budget_of_few);
     few.set_deadline(deadline);
@@ -75,7 +76,7 @@ void RepeatedSearch::adapt(RetentionSearch& whole, RetentionSearch::Patterns pat
     few.refine(effort / kCorrections);
     patterns = few.best() ? *few.best() : few.nearest();
   }
-  whole.offer(reduced_.expand(space_, reduced_space_, patterns, order));
+  whole.offer(reduced_.expand(space_, {reduced_space_, patterns}, order));
 }
 
 }  // namespace remat::plan

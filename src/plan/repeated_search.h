@@ -35,12 +35,12 @@ class RepeatedSearch {
   using Deadline = std::optional<RetentionSearch::Clock::time_point>;
 
   std::int64_t first_budget(std::int64_t budget) const;
-  void adapt(RetentionSearch& whole, RetentionSearch::Patterns patterns, BlockOrder order,
-             std::int64_t effort, Deadline deadline) const;
+  void adapt(RetentionSearch& whole, Patterns patterns, BlockOrder order, std::int64_t effort,
+             Deadline deadline) const;
 
   const RetentionSpace& space_;
-  Place kept_ = 0;
-  Place blocks_ = 0;
+  std::int32_t kept_ = 0;
+  std::int32_t blocks_ = 0;
   ReducedGraph reduced_;
   graph::IndexedGraph reduced_index_;
   RetentionSpace reduced_space_;

@@ -11,7 +11,7 @@
 namespace remat::plan {
 namespace {
 
-std::size_t at(Place place) { return static_cast<std::size_t>(place); }
+std::size_t at(std::int32_t place) { return static_cast<std::size_t>(place); }
 
 std::uint64_t signature_of(const OpGraph& graph, const graph::IndexedGraph& index, std::size_t op) {
   const auto& what = graph.ops[op];
@@ -25,17 +25,17 @@ std::uint64_t signature_of(const OpGraph& graph, const graph::IndexedGraph& inde
 
 // The ops of one phase, in order, and their periods.
 struct PhaseOps {
-  std::vector<Place> ops;
+  std::vector<std::size_t> ops;
   std::optional<Period> period;
 };
 
 PhaseOps periods_of(const OpGraph& graph, const graph::IndexedGraph& index, Phase phase,
-                    Place least_blocks) {
+                    std::int32_t least_blocks) {
   PhaseOps result;
   std::vector<std::uint64_t> signatures;
   for (std::size_t op = 0; op < graph.ops.size(); ++op) {
     if (graph.ops[op].phase != phase) continue;
-    result.ops.push_back(static_cast<Place>(op));
+    result.ops.push_back(op);
     signatures.push_back(signature_of(graph, index, op));
   }
   result.period = find_period(signatures, least_blocks);
@@ -44,21 +44,23 @@ PhaseOps periods_of(const OpGraph& graph, const graph::IndexedGraph& index, Phas
 
 void enter(const PhaseOps& phase, std::vector<BlockPlace>& ops) {
   const auto& period = *phase.period;
-  for (Place i = 0; i < period.period * period.copies; ++i) {
-    ops[at(phase.ops[at(period.begin + i)])] = {i / period.period, i % period.period};
+  for (std::int32_t i = 0; i < period.period * period.copies; ++i) {
+    ops[phase.ops[at(period.begin + i)]] = {i / period.period, i % period.period};
   }
 }
 
 // What backward's block j adds up to with the forward block that it reads most.
-std::optional<Place> sum_of_block_pairs(const graph::IndexedGraph& index, const PhaseOps& backward,
-                                        const std::vector<BlockPlace>& ops, const OpGraph& graph) {
-  std::map<Place, Place> votes;
+std::optional<std::int32_t> sum_of_block_pairs(const graph::IndexedGraph& index,
+                                               const PhaseOps& backward,
+                                               const std::vector<BlockPlace>& ops,
+                                               const OpGraph& graph) {
+  std::map<std::int32_t, std::int32_t> votes;
   for (const auto op : backward.ops) {
-    if (ops[at(op)].block < 0) continue;
-    for (const auto value : index.ops()[at(op)].reads) {
+    if (ops[op].block < 0) continue;
+    for (const auto value : index.ops()[op].reads) {
       const auto writer = index.writer(value);
       if (!writer || graph.ops[*writer].phase != Phase::kForward) continue;
-      if (ops[*writer].block >= 0) ++votes[ops[*writer].block + ops[at(op)].block];
+      if (ops[*writer].block >= 0) ++votes[ops[*writer].block + ops[op].block];
     }
   }
   const auto most = std::max_element(
@@ -67,26 +69,25 @@ std::optional<Place> sum_of_block_pairs(const graph::IndexedGraph& index, const 
 }
 
 // Gives backward's blocks the numbers of forward's; those without a partner are outside.
-void number_as_forward(const PhaseOps& backward, Place sum, Place blocks,
-                       std::vector<BlockPlace>& ops) {
+void number_as_forward(const PhaseOps& backward, std::int32_t sum, Repetition& repetition) {
   for (const auto op : backward.ops) {
-    auto& place = ops[at(op)];
+    auto& place = repetition.ops[op];
     if (place.block < 0) continue;
     place.block = sum - place.block;
-    if (place.block < 0 || place.block >= blocks) place = {};
+    if (place.block < 0 || place.block >= repetition.blocks) place = {};
   }
 }
 
 }  // namespace
 
 std::optional<Period> find_period(const std::vector<std::uint64_t>& signatures,
-                                  Place least_copies) {
-  const auto count = static_cast<Place>(signatures.size());
+                                  std::int32_t least_copies) {
+  const auto count = static_cast<std::int32_t>(signatures.size());
   std::optional<Period> best;
-  Place best_covered = 0;
-  for (Place period = 1; period * least_copies <= count; ++period) {
-    Place run = 0;  // of ops equal to the one a period later
-    for (Place i = 0; i + period <= count; ++i) {
+  std::int32_t best_covered = 0;
+  for (std::int32_t period = 1; period * least_copies <= count; ++period) {
+    std::int32_t run = 0;  // of ops equal to the one a period later
+    for (std::int32_t i = 0; i + period <= count; ++i) {
       const bool equal = i + period < count && signatures[at(i)] == signatures[at(i + period)];
       if (equal) {
         ++run;
@@ -104,7 +105,7 @@ std::optional<Period> find_period(const std::vector<std::uint64_t>& signatures,
 }
 
 std::optional<Repetition> find_repetition(const OpGraph& graph, const graph::IndexedGraph& index,
-                                          Place least_blocks) {
+                                          std::int32_t least_blocks) {
   const auto forward = periods_of(graph, index, Phase::kForward, least_blocks);
   const auto backward = periods_of(graph, index, Phase::kBackward, least_blocks);
   if (!forward.period || !backward.period) return std::nullopt;
@@ -113,7 +114,7 @@ std::optional<Repetition> find_repetition(const OpGraph& graph, const graph::Ind
   enter(backward, repetition.ops);
   const auto sum = sum_of_block_pairs(index, backward, repetition.ops, graph);
   if (!sum) return std::nullopt;
-  number_as_forward(backward, *sum, repetition.blocks, repetition.ops);
+  number_as_forward(backward, *sum, repetition);
   return repetition;
 }
 

@@ -8,19 +8,18 @@
 #include <remat/graph.h>
 
 #include "graph/indexed_graph.h"
-#include "plan/retention_space.h"
 
 namespace remat::plan {
 
 /// Where an op stands in repeated blocks. Backward's blocks count in forward's order: block 3 of backward
 /// is the one that reads what block 3 of forward saved.
 struct BlockPlace {
-  Place block = -1;  ///< -1: outside
-  Place within = 0;  ///< its place in the block
+  std::int32_t block = -1;  ///< -1: outside
+  std::int32_t within = 0;  ///< its place in the block
 };
 
 struct Repetition {
-  Place blocks = 0;
+  std::int32_t blocks = 0;
   std::vector<BlockPlace> ops;
 };
 
@@ -29,14 +28,15 @@ struct Repetition {
 ///
 /// Cost: quadratic in the ops of one phase, with a small constant (0.1 s for 20,000).
 std::optional<Repetition> find_repetition(const OpGraph& graph, const graph::IndexedGraph& index,
-                                          Place least_blocks);
+                                          std::int32_t least_blocks);
 
 /// A run of equal periods in a row of signatures: [begin, begin + period * copies).
 struct Period {
-  Place begin = 0;
-  Place period = 0;
-  Place copies = 0;
+  std::int32_t begin = 0;
+  std::int32_t period = 0;
+  std::int32_t copies = 0;
 };
-std::optional<Period> find_period(const std::vector<std::uint64_t>& signatures, Place least_copies);
+std::optional<Period> find_period(const std::vector<std::uint64_t>& signatures,
+                                  std::int32_t least_copies);
 
 }  // namespace remat::plan

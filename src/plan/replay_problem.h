@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "plan/bound_graph.h"
-#include "plan/retention_space.h"
 
 namespace remat::plan {
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "plan/places.h"
 #include "plan/retention_space.h"
 #include "plan/retention_state.h"
 #include "plan/search_random.h"
@@ -22,19 +23,17 @@ class RetentionMoves {
   void fine(RetentionState& state, SearchRandom& random, unsigned odd_percent) const;
 
  private:
-  Place any_of(const std::vector<Place>& places, SearchRandom& random) const;
-  Place any_gap_of(Place value, SearchRandom& random) const;
-  Place near(Place value, SearchRandom& random) const;
-  void exchange(RetentionState& state, Place a, Place b) const;
+  GapPlace any_gap(ValuePlace value, SearchRandom& random) const;
+  ValuePlace near(ValuePlace value, SearchRandom& random) const;
   void redecide_value(RetentionState& state, SearchRandom& random, unsigned odd_percent) const;
   void redecide_stretch(RetentionState& state, SearchRandom& random, unsigned odd_percent) const;
 
   const RetentionSpace& space_;
-  std::vector<Place> gaps_;      // that can be decided
-  std::vector<Place> crossing_;  // values with a gap from forward into backward that can be decided
-  std::vector<Place> crossing_gap_;  // of each value, or -1
-  PlaceLists
-      neighbours_;  // of each value: crossing ones that its op reads or that are made from it
+  std::vector<GapPlace> gaps_;        // that can be decided
+  std::vector<ValuePlace> crossing_;  // with a gap from forward into backward that can be decided
+  ByPlace<ValuePlace, GapPlace> crossing_gap_;  // or none
+  // Crossing ones that its op reads or that are made from it.
+  ListsByPlace<ValuePlace, ValuePlace> neighbours_;
 };
 
 }  // namespace remat::plan

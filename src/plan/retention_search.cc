@@ -44,9 +44,7 @@ RetentionSearch::RetentionSearch(const RetentionSpace& space, std::int64_t budge
 
 void RetentionSearch::load(const Patterns& patterns) {
   state_.begin();
-  for (std::size_t gap = 0; gap < patterns.size(); ++gap) {
-    state_.keep(static_cast<Place>(gap), patterns[gap]);
-  }
+  for (const auto gap : patterns.places()) state_.keep(gap, patterns[gap]);
   state_.apply();
 }
 
@@ -116,7 +114,8 @@ double RetentionSearch::energy() const {
   const auto plain_time = static_cast<double>(std::max<std::int64_t>(1, space_.plain_time));
   const auto budget = static_cast<double>(std::max<std::int64_t>(1, state_.budget()));
   return static_cast<double>(state_.replay_time()) / plain_time +
-         price_ * kExcessScale * static_cast<double>(state_.excess()) / (budget * space_.slots());
+         price_ * kExcessScale * static_cast<double>(state_.excess()) /
+             (budget * space_.end().number());
 }
 
 void RetentionSearch::adapt_price() {

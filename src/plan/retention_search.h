@@ -29,7 +29,6 @@ constexpr int kAnnealingLevels = 256;
 class RetentionSearch {
  public:
   using Clock = std::chrono::steady_clock;
-  using Patterns = std::vector<KeepPattern>;
 
   RetentionSearch(const RetentionSpace& space, std::int64_t budget);
 

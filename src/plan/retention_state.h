@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/live_profile.h"
+#include "plan/places.h"
 #include "plan/retention_space.h"
 #include "plan/slot_set.h"
 
@@ -14,13 +15,32 @@ namespace remat::plan {
 /// What happens to a value in a gap. Bit 0: it stays resident as the gap begins. Bit c: it stays after
 /// its c-th use by replays in the gap (bit 3: the third and all later ones). Where it is needed and not
 /// resident, it is made again.
-using KeepPattern = std::uint8_t;
+class KeepPattern {
+ public:
+  constexpr KeepPattern() = default;
+  constexpr explicit KeepPattern(unsigned bits) : bits_(static_cast<std::uint8_t>(bits)) {}
 
-constexpr KeepPattern kDropAlways = 0b0000;  ///< made again for each use
-constexpr KeepPattern kKeepToFirstReplay = 0b0001;
-constexpr KeepPattern kKeepOnceReplayed = 0b1110;  ///< dropped at first
-constexpr KeepPattern kKeepThroughout = 0b1111;
-constexpr KeepPattern kPatterns = 16;
+  constexpr bool keeps_after(std::size_t touches) const {
+    return ((bits_ >> bit(touches)) & 1) != 0;
+  }
+  constexpr KeepPattern dropped_after(std::size_t touches) const {
+    return KeepPattern(bits_ & ~(1U << bit(touches)));
+  }
+  friend constexpr bool operator==(KeepPattern a, KeepPattern b) = default;
+
+ private:
+  static constexpr std::size_t bit(std::size_t touches) { return touches < 3 ? touches : 3; }
+
+  std::uint8_t bits_ = 0;
+};
+
+constexpr unsigned kPatterns = 16;
+constexpr KeepPattern kDropAlways{0b0000U};  ///< made again for each use
+constexpr KeepPattern kKeepToFirstReplay{0b0001U};
+constexpr KeepPattern kKeepOnceReplayed{0b1110U};  ///< dropped at first
+constexpr KeepPattern kKeepThroughout{0b1111U};
+
+using Patterns = ByPlace<GapPlace, KeepPattern>;
 
 /// Changes come in moves: begin(), any number of keep(), apply(); undo() takes the move back. The cost of
 /// a move is that of the slots it changes, not of the step.
@@ -35,15 +55,15 @@ class RetentionState {
 
   void begin();
   /// Decides a gap; what cannot be decided (Gap::forced, Gap::handed_over) stays as it is.
-  void keep(Place gap, KeepPattern pattern);
+  void keep(GapPlace gap, KeepPattern pattern);
   bool changed() const { return changed_gaps_ > 0; }
   void apply();
   void undo();
 
   std::int64_t budget() const { return profile_.budget(); }
 
-  KeepPattern pattern(Place gap) const { return patterns_[static_cast<std::size_t>(gap)]; }
-  const std::vector<KeepPattern>& patterns() const { return patterns_; }
+  KeepPattern pattern(GapPlace gap) const { return patterns_[gap]; }
+  const Patterns& patterns() const { return patterns_; }
 
   std::int64_t replay_time() const { return replay_time_; }  ///< ns, all replays
   std::int64_t excess() const {
@@ -56,64 +76,70 @@ class RetentionState {
   std::vector<std::size_t> runs() const;
 
  private:
-  struct Slot {
-    std::vector<Place> replays;  // ops
-    std::vector<Place> gaps;     // gaps in which replays of this slot touch a value
+  // What a slot runs before its op, and what it costs.
+  struct Replays {
+    std::vector<OpPlace> ops;
+    std::vector<GapPlace> gaps;  // in which these touch a value
     std::int64_t memory = 0;     // most of what the slot's own ops touch
-    std::int64_t replay_time = 0;
+    std::int64_t time = 0;
   };
   struct SavedGap {
-    Place gap = 0;
-    KeepPattern pattern = 0;
-    std::vector<Place> touches;
+    GapPlace gap;
+    KeepPattern pattern;
+    std::vector<Slot> touches;
   };
   struct SavedSlot {
-    Place slot = 0;
-    std::vector<Place> replays;
-    std::vector<Place> gaps;
+    Slot slot;
+    std::vector<OpPlace> ops;
+    std::vector<GapPlace> gaps;
   };
   struct SavedCost {
-    Place slot = 0;
+    Slot slot;
     std::int64_t memory = 0;
-    std::int64_t replay_time = 0;
+    std::int64_t time = 0;
+  };
+  // One touch of a gap more than before, or one less: number `touch`.
+  struct TouchChange {
+    GapPlace gap;
+    std::size_t touch = 0;
+    bool added = false;
   };
 
-  bool stays(Place gap, std::size_t touches) const;
-  bool used_again(Place gap, std::size_t touches) const;
-  bool resident(Place gap, Place slot) const;
+  bool stays(GapPlace gap, std::size_t touches) const;
+  bool used_again(GapPlace gap, std::size_t touches) const;
+  bool resident(GapPlace gap, Slot slot) const;
 
   // what a slot runs
-  void run_slot(Place slot);
-  void need(Place value, Place slot);
-  bool is_there(Place value, Place slot);
-  void replay(Place op, Place slot);
-  void touch(Place value, Place gap, Place slot);
-  void exchange_touches(Place slot);
-  void add_touch(Place gap, Place slot);
-  void remove_touch(Place gap, Place slot);
-  void shift_later_touches(Place gap, std::size_t from, std::size_t before, std::size_t after);
+  void run_slot(Slot slot);
+  void need(ValuePlace value, Slot slot);
+  bool is_there(ValuePlace value, Slot slot);
+  void replay(OpPlace op, Slot slot);
+  void touch(ValuePlace value, GapPlace gap, Slot slot);
+  void exchange_touches(Slot slot);
+  void add_touch(GapPlace gap, Slot slot);
+  void remove_touch(GapPlace gap, Slot slot);
+  void shift_later_touches(const TouchChange& change);
 
   // what a slot costs
-  void measure_slot(Place slot);
-  void enter_live_after(Place slot);
-  std::int64_t memory_of_run(Place op, Place slot);
-  bool held(Place value, Place slot) const;
-  void forget_live(Place slot);
-  void update_cost(Place slot);
+  void measure_slot(Slot slot);
+  void enter_live_after(Slot slot);
+  std::int64_t memory_of_run(OpPlace op, Slot slot);
+  bool held(ValuePlace value, Slot slot) const;
+  void forget_live(Slot slot);
+  void update_cost(Slot slot);
 
   // what is live across slots
   void update_range(const SavedGap& before);
-  void add_range(Place first, Place last, std::int64_t bytes);
+  void add_range(SlotRange slots, std::int64_t bytes);
 
-  SavedGap& save(Place gap);
-  void save(Place slot, Slot& what);
+  SavedGap& save(GapPlace gap);
+  void save(Slot slot, Replays& what);
 
   const RetentionSpace& space_;
   LiveProfile profile_;
-  std::vector<KeepPattern> patterns_;
-  std::vector<std::vector<Place>>
-      touches_;  // of each gap: slots whose replays use the value, in order
-  std::vector<Slot> slots_;
+  Patterns patterns_;
+  ByPlace<GapPlace, std::vector<Slot>> touches_;  // slots whose replays use the value, in order
+  ByPlace<Slot, Replays> slots_;
   std::int64_t replay_time_ = 0;
   std::int64_t work_ = 0;
 
@@ -123,7 +149,7 @@ class RetentionState {
   std::vector<SavedGap> saved_gaps_;
   std::vector<SavedSlot> saved_slots_;
   std::vector<SavedCost> saved_costs_;
-  std::vector<std::int64_t> saved_in_move_;  // of each gap: the last move that saved it
+  ByPlace<GapPlace, std::int64_t> saved_in_move_;  // the last move that saved it
   std::size_t changed_gaps_ = 0;
   std::size_t changed_slots_ = 0;
   std::int64_t move_ = 0;
@@ -131,16 +157,16 @@ class RetentionState {
 
   // one slot at work
   struct Pending {
-    Place op = 0;
-    Place next_read = 0;
+    OpPlace op;
+    std::size_t next_read = 0;
   };
   std::vector<Pending> pending_;
-  std::vector<Place> new_replays_;
-  std::vector<Place> new_gaps_;
-  std::vector<std::int64_t> available_in_;  // of each value: the last visit that had it
-  std::vector<std::int64_t> touched_in_;
+  std::vector<OpPlace> new_replays_;
+  std::vector<GapPlace> new_gaps_;
+  ByPlace<ValuePlace, std::int64_t> available_in_;  // the last visit that had it
+  ByPlace<ValuePlace, std::int64_t> touched_in_;
   std::int64_t visit_ = 0;
-  std::vector<char> alive_;
+  ByPlace<ValuePlace, char> alive_;
   std::int64_t live_ = 0;
 };
 

@@ -6,17 +6,18 @@
 #include <cstdint>
 #include <vector>
 
-#include "plan/retention_space.h"
+#include "plan/places.h"
 
 namespace remat::plan {
 
 class SlotSet {
  public:
-  explicit SlotSet(Place slots) : words_(static_cast<std::size_t>(slots) / 64 + 1) {}
+  /// For the slots before `end`.
+  explicit SlotSet(Slot end) : words_(end.index() / 64 + 1) {}
 
-  void insert(Place slot) {
-    const auto word = static_cast<std::size_t>(slot) / 64;
-    words_[word] |= std::uint64_t{1} << (slot % 64);
+  void insert(Slot slot) {
+    const auto word = slot.index() / 64;
+    words_[word] |= std::uint64_t{1} << (slot.index() % 64);
     if (word < first_word_) first_word_ = word;
   }
 
@@ -25,9 +26,9 @@ class SlotSet {
   void drain(Visit visit) {
     for (auto word = first_word_; word < words_.size(); ++word) {
       while (words_[word] != 0) {
-        const auto bit = std::countr_zero(words_[word]);
+        const auto bit = static_cast<std::size_t>(std::countr_zero(words_[word]));
         words_[word] &= words_[word] - 1;
-        visit(static_cast<Place>(word * 64) + bit);
+        visit(Slot(word * 64 + bit));
       }
     }
     first_word_ = words_.size();

@@ -1,11 +1,9 @@
 #include "plan/warm_patterns.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace remat::plan {
 namespace {
-
-std::size_t at(Place place) { return static_cast<std::size_t>(place); }
 
 class PatternReader {
  public:
@@ -13,13 +11,13 @@ class PatternReader {
       : space_(space),
         patterns_(space.gaps.size(), kKeepThroughout),
         touches_(space.gaps.size()),
-        seen_in_(at(space.values()), -1) {}
+        seen_in_(space.bytes.size()) {}
 
-  std::vector<KeepPattern> read(const std::vector<std::size_t>& runs) {
-    Place slot = 0;
+  Patterns read(const std::vector<std::size_t>& runs) {
+    Slot slot(0);
     for (const auto run : runs) {
-      const auto op = static_cast<Place>(run);
-      const bool first = op == slot;
+      const OpPlace op(run);
+      const bool first = first_slot(op) == slot;
       for (const auto value : first ? space_.touched_first[op] : space_.reads[op]) {
         touch(value, slot, /*made_again=*/false);
       }
@@ -34,36 +32,32 @@ class PatternReader {
 
  private:
   // What a slot makes again was not there; what it reads first was.
-  void touch(Place value, Place slot, bool made_again) {
-    if (seen_in_[at(value)] == slot) return;
-    seen_in_[at(value)] = slot;
-    const auto gap = at(space_.gap_at(value, slot));
-    if (made_again) {
-      patterns_[gap] =
-          static_cast<KeepPattern>(patterns_[gap] & ~(1 << std::min(touches_[gap], 3)));
-    }
+  void touch(ValuePlace value, Slot slot, bool made_again) {
+    if (seen_in_[value] == slot) return;
+    seen_in_[value] = slot;
+    const auto gap = space_.gap_at(value, slot);
+    if (made_again) patterns_[gap] = patterns_[gap].dropped_after(touches_[gap]);
     ++touches_[gap];
   }
 
   const RetentionSpace& space_;
-  std::vector<KeepPattern> patterns_;
-  std::vector<int> touches_;
-  std::vector<Place> seen_in_;
+  Patterns patterns_;
+  ByPlace<GapPlace, std::size_t> touches_;
+  ByPlace<ValuePlace, Slot> seen_in_;
 };
 
 }  // namespace
 
-std::vector<KeepPattern> patterns_of(const RetentionSpace& space,
-                                     const std::vector<std::size_t>& runs) {
+Patterns patterns_of(const RetentionSpace& space, const std::vector<std::size_t>& runs) {
   return PatternReader(space).read(runs);
 }
 
-std::vector<KeepPattern> patterns_replaying(const RetentionSpace& space, Place moment,
-                                            const std::vector<Place>& ops) {
-  std::vector<KeepPattern> patterns(space.gaps.size(), kKeepThroughout);
+Patterns patterns_replaying(const RetentionSpace& space, Slot moment,
+                            const std::vector<OpPlace>& ops) {
+  Patterns patterns(space.gaps.size(), kKeepThroughout);
   for (const auto op : ops) {
     for (const auto value : space.writes[op]) {
-      const auto gap = at(space.gap_at(value, moment));
+      const auto gap = space.gap_at(value, moment);
       if (space.gaps[gap].end != moment) patterns[gap] = kKeepOnceReplayed;
     }
   }

@@ -18,8 +18,8 @@ struct PlainProfile {
   std::vector<std::int64_t> live;
   std::int64_t budget = 0;
 
-  void add(Place first, Place last, std::int64_t bytes) {
-    for (auto slot = first; slot <= last; ++slot) live[static_cast<std::size_t>(slot)] += bytes;
+  void add(SlotRange slots, std::int64_t bytes) {
+    for (auto slot = slots.first; slot <= slots.last; ++slot) live[slot.index()] += bytes;
   }
   std::int64_t excess() const {
     std::int64_t sum = 0;
@@ -32,21 +32,22 @@ struct PlainProfile {
 };
 
 void add_at_random(LiveProfile& profile, PlainProfile& plain, Choices& choices) {
-  const auto slots = static_cast<Place>(plain.live.size());
-  const auto first = static_cast<Place>(choices.below(slots));
-  const auto last = static_cast<Place>(first + choices.below(slots - first));
+  const auto slots = static_cast<std::int64_t>(plain.live.size());
+  const auto first = choices.below(slots);
+  const auto last = first + choices.below(slots - first);
+  const SlotRange range{Slot(static_cast<std::size_t>(first)),
+                        Slot(static_cast<std::size_t>(last))};
   const auto bytes = choices.between(-40, 60);
-  profile.add(first, last, bytes);
-  plain.add(first, last, bytes);
+  profile.add(range, bytes);
+  plain.add(range, bytes);
 }
 
 TEST(LiveProfile, TellsExcessAndPeakAsSlotBySlotAndTakesBackWhatWasAdded) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     RandomChoices choices(seed);
-    const auto slots = static_cast<Place>(choices.between(1, 150));
-    PlainProfile plain{std::vector<std::int64_t>(static_cast<std::size_t>(slots)),
-                       choices.between(0, 300)};
-    LiveProfile profile(slots, plain.budget);
+    const auto slots = static_cast<std::size_t>(choices.between(1, 150));
+    PlainProfile plain{std::vector<std::int64_t>(slots), choices.between(0, 300)};
+    LiveProfile profile(Slot(slots), plain.budget);
     for (int move = 0; move < 40; ++move) {
       profile.begin();
       const auto before = plain;
@@ -65,18 +66,18 @@ TEST(LiveProfile, TellsExcessAndPeakAsSlotBySlotAndTakesBackWhatWasAdded) {
 }
 
 TEST(LiveProfile, AddsNothingToAnEmptyRange) {
-  LiveProfile profile(40, 10);
+  LiveProfile profile(Slot(40), 10);
   profile.begin();
-  EXPECT_EQ(profile.add(5, 4, 100), 0);
+  EXPECT_EQ(profile.add({Slot(5), Slot(4)}, 100), 0);
   EXPECT_EQ(profile.peak(), 0);
 }
 
 TEST(LiveProfile, SumsWhatPassesTheBudget) {
-  LiveProfile profile(100, 32);
+  LiveProfile profile(Slot(100), 32);
   profile.begin();
-  profile.add(0, 99, 30);
+  profile.add({Slot(0), Slot(99)}, 30);
   EXPECT_EQ(profile.excess(), 0);
-  profile.add(10, 19, 5);
+  profile.add({Slot(10), Slot(19)}, 5);
   EXPECT_EQ(profile.excess(), 10 * 3);
 }
 

@@ -140,20 +140,18 @@ TEST(ReducedGraph, ExpandsDecisionsToAllBlocks) {
   ASSERT_TRUE(repetition);
   const ReducedGraph reduced(whole.graph, whole.index, *repetition, 4);
   const Parts few(reduced.graph());
-  std::vector<KeepPattern> patterns(few.space.gaps.size(), kKeepThroughout);
-  for (std::size_t value = 0; value < few.graph.values.size(); ++value) {
-    const auto writer = few.index.writer(value);
+  Patterns patterns(few.space.gaps.size(), kKeepThroughout);
+  for (const auto value : few.space.bytes.places()) {
+    const auto writer = few.index.writer(value.index());
     if (writer && few.graph.ops[*writer].name == "gate") {
-      patterns[static_cast<std::size_t>(few.space.first_gap[value]) + 1] = kKeepOnceReplayed;
+      patterns[few.space.first_gap[value] + 1] = kKeepOnceReplayed;
     }
   }
   for (const auto order : {BlockOrder::kInProportion, BlockOrder::kInTurn}) {
     RetentionState state(whole.space, 1);
-    const auto expanded = reduced.expand(whole.space, few.space, patterns, order);
+    const auto expanded = reduced.expand(whole.space, {few.space, patterns}, order);
     state.begin();
-    for (std::size_t gap = 0; gap < expanded.size(); ++gap) {
-      state.keep(static_cast<Place>(gap), expanded[gap]);
-    }
+    for (const auto gap : expanded.places()) state.keep(gap, expanded[gap]);
     state.apply();
     EXPECT_EQ(state.replay_time(), 12 * 10);
   }

@@ -70,7 +70,8 @@ void change_at_random(RetentionState& state, const RetentionSpace& space, Choice
   state.begin();
   for (auto left = choices.between(1, 4); left > 0; --left) {
     const auto gap = choices.below(static_cast<std::int64_t>(space.gaps.size()));
-    state.keep(static_cast<Place>(gap), static_cast<KeepPattern>(choices.below(kPatterns)));
+    const auto pattern = static_cast<unsigned>(choices.below(kPatterns));
+    state.keep(GapPlace(static_cast<std::size_t>(gap)), KeepPattern(pattern));
   }
   state.apply();
 }
@@ -78,7 +79,7 @@ void change_at_random(RetentionState& state, const RetentionSpace& space, Choice
 // The values of a state that can be compared.
 struct Told {
   std::vector<std::size_t> runs;
-  std::vector<KeepPattern> patterns;
+  Patterns patterns;
   std::int64_t time = 0, excess = 0, peak = 0;
 
   explicit Told(const RetentionState& state)
@@ -90,13 +91,10 @@ struct Told {
   bool operator==(const Told&) const = default;
 };
 
-Told told_anew(const RetentionSpace& space, std::int64_t budget,
-               const std::vector<KeepPattern>& patterns) {
+Told told_anew(const RetentionSpace& space, std::int64_t budget, const Patterns& patterns) {
   RetentionState state(space, budget);
   state.begin();
-  for (std::size_t gap = 0; gap < patterns.size(); ++gap) {
-    state.keep(static_cast<Place>(gap), patterns[gap]);
-  }
+  for (const auto gap : patterns.places()) state.keep(gap, patterns[gap]);
   state.apply();
   return Told(state);
 }
@@ -193,7 +191,7 @@ TEST(RetentionState, MakesAgainWhatWasDroppedJustBeforeItIsNeeded) {
   EXPECT_EQ(state.peak(), 402);
   state.begin();
   // Activation 1 is read by forward 1 and by backward 1 and 0: drop it from the first on.
-  const auto gap = searched.space.first_gap[1] + 1;
+  const auto gap = searched.space.first_gap[ValuePlace(1)] + 1;
   state.keep(gap, kKeepOnceReplayed);
   EXPECT_TRUE(state.changed());
   state.apply();
@@ -204,7 +202,7 @@ TEST(RetentionState, MakesAgainWhatWasDroppedJustBeforeItIsNeeded) {
 TEST(WarmPatterns, DropWhatTheOpsWriteOnlyWhileTheMomentPasses) {
   const SearchedGraph searched(layers_graph(4, 100));
   // While backward begins: activations 1 and 2 are away, and made again when backward reads them.
-  const auto patterns = patterns_replaying(searched.space, 4, {0, 1});
+  const auto patterns = patterns_replaying(searched.space, Slot(4), {OpPlace(0), OpPlace(1)});
   const auto told = told_anew(searched.space, 1000, patterns);
   EXPECT_THAT(told.runs, ElementsAre(0u, 1u, 2u, 3u, 4u, 5u, 0u, 1u, 6u, 7u, 8u));
 }

@@ -59,16 +59,16 @@ TEST(SearchRandom, IsNeverTrueAtZeroPercentAndAlwaysAtAHundred) {
 }
 
 TEST(SlotSet, VisitsSlotsInOrderAndThoseInsertedWhileItGoes) {
-  SlotSet slots(300);
-  for (const Place slot : {200, 3, 64, 63, 3}) slots.insert(slot);
-  std::vector<Place> visited;
-  slots.drain([&](Place slot) {
-    visited.push_back(slot);
-    if (slot == 63) slots.insert(65);
-    if (slot == 64) slots.insert(299);
+  SlotSet slots(Slot(300));
+  for (const std::size_t slot : {200, 3, 64, 63, 3}) slots.insert(Slot(slot));
+  std::vector<std::int32_t> visited;
+  slots.drain([&](Slot slot) {
+    visited.push_back(slot.number());
+    if (slot == Slot(63)) slots.insert(Slot(65));
+    if (slot == Slot(64)) slots.insert(Slot(299));
   });
   EXPECT_THAT(visited, ElementsAre(3, 63, 64, 65, 200, 299));
-  slots.drain([](Place slot) { ADD_FAILURE() << slot << " was visited twice"; });
+  slots.drain([](Slot slot) { ADD_FAILURE() << slot.number() << " was visited twice"; });
 }
 
 }  // namespace
