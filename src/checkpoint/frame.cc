@@ -109,11 +109,10 @@ void Frame::prefetch() {
 }
 
 at::Tensor Frame::take_or_recompute(RecomputedTensors& tensors, std::size_t index) {
-  const std::string region = region_name(options_);
-  at::Tensor tensor = tensors.take(index, region);
+  at::Tensor tensor = tensors.take(index, options_);
   if (!tensor.defined()) {
     recompute_into(tensors);
-    tensor = tensors.take(index, region);
+    tensor = tensors.take(index, options_);
   }
   return tensor;
 }

@@ -25,7 +25,7 @@ void RecomputedTensors::put(std::size_t index, at::Tensor alias) {
   slot.tensor = std::move(alias);
 }
 
-at::Tensor RecomputedTensors::take(std::size_t index, const std::string& region) {
+at::Tensor RecomputedTensors::take(std::size_t index, const CheckpointOptions& region) {
   Slot& slot = this->slot(index);
   at::Tensor tensor = slot.tensor;
   if (!keeps_what_is_taken_) {
@@ -36,7 +36,7 @@ at::Tensor RecomputedTensors::take(std::size_t index, const std::string& region)
         "{}: one of the variables needed for gradient computation has been modified by an inplace "
         "operation: {}, saved by the region at version {}, is at version {} now. Replace the in-place "
         "operation by one that makes a new tensor.",
-        region, describe(tensor), slot.version, torch_bridge::version_of(tensor)));
+        region_name(region), describe(tensor), slot.version, torch_bridge::version_of(tensor)));
   }
   return tensor;
 }
@@ -69,7 +69,7 @@ class Recomputation::Hooks final : public torch::autograd::SavedVariableHooks {
 
 Recomputation::Recomputation(const ForwardRecord& forward, std::vector<bool> wanted,
                              RecomputedTensors& into)
-    : RegionPass(forward.options, forward.level),
+    : RegionPass(forward.options, forward.level, /*saves=*/forward.saved.size()),
       forward_(forward),
       wanted_(std::move(wanted)),
       into_(into) {

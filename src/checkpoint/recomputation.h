@@ -28,7 +28,7 @@ class RecomputedTensors {
 
   /// Hands the tensor out and lets go of it; undefined if it is not here (any more).
   /// Errors: CheckpointError if it was changed in place after it was saved.
-  at::Tensor take(std::size_t index, const std::string& region);
+  at::Tensor take(std::size_t index, const CheckpointOptions& region);
 
   void drop(std::size_t index);
   void clear() { slots_.clear(); }

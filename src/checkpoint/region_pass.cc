@@ -90,7 +90,7 @@ void RegionPass::check_can_protect(const torch_bridge::OpCall& call, std::size_t
 }
 
 ForwardPass::ForwardPass(const CheckpointOptions& options, torch_bridge::OpLevel level)
-    : RegionPass(options, level), preserves_rng_(options.preserve_rng_state) {
+    : RegionPass(options, level, /*saves=*/16), preserves_rng_(options.preserve_rng_state) {
   if (preserves_rng_) {
     devices_rng_ = torch_bridge::RngSnapshot::of_devices();
   }

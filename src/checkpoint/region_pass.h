@@ -28,8 +28,11 @@ struct SavedRecord {
 /// parts of composite operators; not at what kernels call, which make storages that no operator shows.
 class RegionPass : public torch_bridge::OpInterceptor {
  public:
-  RegionPass(const CheckpointOptions& options, torch_bridge::OpLevel level)
-      : options_(options), level_(level) {}
+  /// `saves`: about how many tensors it will save.
+  RegionPass(const CheckpointOptions& options, torch_bridge::OpLevel level, std::size_t saves)
+      : options_(options), level_(level) {
+    saved_.reserve(saves);
+  }
 
   /// Where this pass is to be pushed. Below autograd it can neither stop early nor give operators other
   /// tensors than they asked for.

@@ -1,10 +1,11 @@
 #include "torch_bridge/op_draws.h"
 
+#include <memory>
 #include <string>
-#include <unordered_map>
 
 #include <ATen/core/enum_tag.h>
 #include <ATen/core/jit_type.h>
+#include <c10/util/flat_hash_map.h>
 
 namespace remat::torch_bridge {
 namespace {
@@ -45,10 +46,12 @@ OpDraws describe(const c10::OperatorHandle& op) {
 
 const OpDraws& draws_of(const c10::OperatorHandle& op) {
   // As in writes_of: per thread, no lock.
-  thread_local std::unordered_map<const c10::FunctionSchema*, OpDraws> known;
-  const c10::FunctionSchema& schema = op.schema();
-  const auto found = known.find(&schema);
-  return found != known.end() ? found->second : known.emplace(&schema, describe(op)).first->second;
+  thread_local ska::flat_hash_map<const c10::FunctionSchema*, std::unique_ptr<const OpDraws>> known;
+  auto& draws = known[&op.schema()];
+  if (draws == nullptr) {
+    draws = std::make_unique<const OpDraws>(describe(op));
+  }
+  return *draws;
 }
 
 c10::Device device_of_draws(const OpDraws& draws, c10::ArrayRef<c10::IValue> arguments) {

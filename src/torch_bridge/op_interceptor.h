@@ -28,8 +28,8 @@ class OpCall {
   /// Before proceed() the arguments are the last `argument_count()` entries of the stack; after it
   /// the results are the last `result_count()`.
   torch::jit::Stack& stack() { return stack_; }
-  std::size_t argument_count() const { return op_.schema().arguments().size(); }
-  std::size_t result_count() const { return op_.schema().returns().size(); }
+  std::size_t argument_count() const { return schema_.arguments().size(); }
+  std::size_t result_count() const { return schema_.returns().size(); }
 
   /// Runs the operator. To be called at most once.
   void proceed();
@@ -39,10 +39,11 @@ class OpCall {
                                        torch::jit::Stack&);
   OpCall(OpLevel level, const c10::OperatorHandle& op, c10::DispatchKeySet keys,
          torch::jit::Stack& stack, OpInterceptor* next)
-      : level_(level), op_(op), keys_(keys), stack_(stack), next_(next) {}
+      : level_(level), op_(op), schema_(op.schema()), keys_(keys), stack_(stack), next_(next) {}
 
   OpLevel level_;
   const c10::OperatorHandle& op_;
+  const c10::FunctionSchema& schema_;
   c10::DispatchKeySet keys_;
   torch::jit::Stack& stack_;
   OpInterceptor* next_;

@@ -1,7 +1,9 @@
 #include "torch_bridge/op_writes.h"
 
+#include <memory>
 #include <string_view>
-#include <unordered_map>
+
+#include <c10/util/flat_hash_map.h>
 
 namespace remat::torch_bridge {
 namespace {
@@ -79,11 +81,14 @@ bool leaves_bytes_unwritten(const c10::OperatorHandle& op) {
 
 const OpWrites& writes_of(const c10::OperatorHandle& op) {
   // Per thread: no lock. Schemas live as long as their operator, which libraries rarely unload.
-  thread_local std::unordered_map<const c10::FunctionSchema*, OpWrites> known;
+  thread_local ska::flat_hash_map<const c10::FunctionSchema*, std::unique_ptr<const OpWrites>>
+      known;
   const c10::FunctionSchema& schema = op.schema();
-  const auto found = known.find(&schema);
-  return found != known.end() ? found->second
-                              : known.emplace(&schema, describe(schema)).first->second;
+  auto& writes = known[&schema];
+  if (writes == nullptr) {
+    writes = std::make_unique<const OpWrites>(describe(schema));
+  }
+  return *writes;
 }
 
 }  // namespace remat::torch_bridge

@@ -162,15 +162,17 @@ ReplayDraws::Stream& ReplayDraws::stream_of(const at::Generator& generator) {
       return stream;
     }
   }
-  const CpuRngState now = state_of(generator);
   streams_.push_back(
-      {generator, at::detail::createCPUGenerator(), now, record_.find(generator), 0, 0});
-  put(now, streams_.back().stand_in);
+      {generator, at::Generator(), state_of(generator), record_.find(generator), 0, 0});
   return streams_.back();
 }
 
 at::Generator ReplayDraws::begin_draw(const at::Generator& generator) {
   Stream& stream = stream_of(generator);
+  if (!stream.stand_in.defined()) {
+    stream.stand_in = at::detail::createCPUGenerator();
+    put(stream.real_at_start, stream.stand_in);
+  }
   if (stream.recorded != nullptr && stream.next_jump < stream.recorded->jumps.size() &&
       stream.recorded->jumps[stream.next_jump].draw == stream.draws) {
     put(stream.recorded->jumps[stream.next_jump++].state, stream.stand_in);

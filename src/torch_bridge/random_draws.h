@@ -109,7 +109,7 @@ class ReplayDraws final : public DrawScope {
 
   struct Stream {
     at::Generator real;
-    at::Generator stand_in;
+    at::Generator stand_in;  // made for the first draw
     CpuRngState real_at_start;
     const DrawRecord::Stream* recorded;  // nullptr: the forward drew nothing from it
     std::size_t draws = 0;

@@ -2,6 +2,8 @@
 // Tried on LibTorch 1.13.1 and 2.6.0.
 #pragma once
 
+#include <algorithm>
+
 #include <ATen/core/List.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
@@ -20,6 +22,12 @@ void for_each_tensor(const c10::IValue& value, Visit&& visit) {
   }
 }
 
+/// Whether one of a list's elements is a tensor; most lists are of sizes.
+inline bool has_tensor(c10::ArrayRef<c10::IValue> list) {
+  return std::any_of(list.begin(), list.end(),
+                     [](const auto& element) { return element.isTensor(); });
+}
+
 /// Puts `replacement(tensor)` in the place of every tensor for which that is defined. A list that
 /// changes is copied first: others may hold it.
 template <class Replacement>
@@ -29,7 +37,7 @@ void replace_tensors(c10::IValue& value, Replacement&& replacement) {
     if (other.defined()) {
       value = std::move(other);
     }
-  } else if (value.isList()) {
+  } else if (value.isList() && has_tensor(value.toListRef())) {
     c10::List<c10::IValue> list = value.toList();
     bool copied = false;
     for (std::size_t i = 0; i < list.size(); ++i) {
