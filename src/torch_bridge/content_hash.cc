@@ -10,7 +10,6 @@
 
 #include "torch_bridge/op_interceptor.h"
 #include "torch_bridge/tensor_alias.h"
-#include "torch_bridge/torch_version.h"
 
 namespace remat::torch_bridge {
 namespace {
@@ -20,14 +19,6 @@ struct BelowEverything {
   InterceptorPause pause;
   at::AutoDispatchBelowADInplaceOrView below_autograd;
 };
-
-const char* data_of(const at::Tensor& tensor) {
-#if REMAT_TORCH_AT_LEAST(2, 1)
-  return static_cast<const char*>(tensor.const_data_ptr());
-#else
-  return static_cast<const char*>(tensor.data_ptr());
-#endif
-}
 
 struct Dimension {
   std::int64_t size, stride;  // in bytes
@@ -141,7 +132,7 @@ Hash128 hash_of_elements(const at::Tensor& tensor) {
   Dimension row{1, element};
   if (!outer.empty()) row = outer.pop_back_val();
   RowHasher hasher(tensor.itemsize(), row);
-  for_each_row(data_of(tensor), outer, [&](const char* begin) { hasher.add(begin); });
+  for_each_row(bytes_to_read(tensor), outer, [&](const char* begin) { hasher.add(begin); });
   return hasher.finish();
 }
 
@@ -162,7 +153,7 @@ Hash128 content_hash(const at::Tensor& tensor) {
 Hash128 memory_order_hash(const at::Tensor& tensor) {
   if (!has_plain_data(tensor)) return {};
   if (tensor.is_cpu() && tensor.is_non_overlapping_and_dense()) {
-    return hash_of_bytes(data_of(tensor), tensor.nbytes());
+    return hash_of_bytes(bytes_to_read(tensor), tensor.nbytes());
   }
   if (tensor.is_cpu()) return hash_of_elements(tensor);
   const BelowEverything guard;

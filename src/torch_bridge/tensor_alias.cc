@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "torch_bridge/op_interceptor.h"
+#include "torch_bridge/torch_version.h"
 
 namespace remat::torch_bridge {
 namespace {
@@ -40,6 +41,14 @@ c10::StorageImpl* storage_of(const at::Tensor& tensor) {
 
 std::int64_t version_of(const at::Tensor& tensor) {
   return tensor.is_inference() ? 0 : static_cast<std::int64_t>(tensor._version());
+}
+
+const char* bytes_to_read(const at::Tensor& tensor) {
+#if REMAT_TORCH_AT_LEAST(2, 1)
+  return static_cast<const char*>(tensor.const_data_ptr());
+#else
+  return static_cast<const char*>(tensor.data_ptr());
+#endif
 }
 
 at::Tensor copy_of_storage(const at::Tensor& tensor) {

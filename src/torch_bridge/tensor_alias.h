@@ -16,6 +16,10 @@ c10::StorageImpl* storage_of(const at::Tensor& tensor);
 /// The version of a tensor's data; 0 where versions are not counted (inference tensors).
 std::int64_t version_of(const at::Tensor& tensor);
 
+/// Where the elements of a tensor with plain data begin. Reading makes no copy of data that are shared
+/// until somebody writes.
+const char* bytes_to_read(const at::Tensor& tensor);
+
 /// A copy of all bytes of the storage behind `tensor`, as a one-dimensional tensor of bytes.
 at::Tensor copy_of_storage(const at::Tensor& tensor);
 
