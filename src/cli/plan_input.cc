@@ -16,7 +16,7 @@ bool is_op_graph(const std::string& json, const std::string& source) {
   const auto format = JsonCursor(document).at("format");
   if (format.text() == graph::kOpGraphFormat) return true;
   if (format.text() == graph::kChainFormat) return false;
-  format.reject(fmt::format("\"{}\" or \"{}\", the steps that can be planned for",
+  format.reject(fmt::format(R"("{}" or "{}", the steps that can be planned for)",
                             graph::kOpGraphFormat, graph::kChainFormat));
 }
 

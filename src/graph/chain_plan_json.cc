@@ -23,11 +23,11 @@ ChainAction read_action(const JsonCursor& action) {
   const auto& verb = parts[0].text();
   const bool saves = verb == "save";
   if (!saves && verb != "checkpoint" && verb != "pass" && verb != "backward") {
-    parts[0].reject("\"checkpoint\", \"pass\", \"save\" or \"backward\"");
+    parts[0].reject(R"("checkpoint", "pass", "save" or "backward")");
   }
   if (parts.size() != (saves ? 3 : 2)) {
-    action.reject(saves ? "[\"save\", number of a stage, number of an option]"
-                        : fmt::format("[\"{}\", number of a stage]", verb));
+    action.reject(saves ? R"(["save", number of a stage, number of an option])"
+                        : fmt::format(R"(["{}", number of a stage])", verb));
   }
   const auto stage = parts[1].whole_number();
   if (saves) return SaveStage{stage, parts[2].whole_number()};

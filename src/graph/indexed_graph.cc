@@ -99,7 +99,7 @@ class GraphIndexer {
     return *place;
   }
 
-  std::string op_path(std::size_t op, std::string_view list, std::size_t place) const {
+  static std::string op_path(std::size_t op, std::string_view list, std::size_t place) {
     return fmt::format("ops[{}].{}[{}]", op, list, place);
   }
 

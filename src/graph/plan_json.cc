@@ -22,16 +22,18 @@ using graph::read_time;
 
 PlanAction read_action(const JsonCursor& action) {
   const auto parts = action.elements();
-  if (parts.size() != 2) action.reject("[\"run\", id of an op] or [\"drop\", id of a value]");
+  if (parts.size() != 2) action.reject(R"(["run", id of an op] or ["drop", id of a value])");
   const auto& verb = parts[0].text();
   if (verb == "run") return RunOp{read_id<OpId>(parts[1])};
   if (verb == "drop") return DropValue{read_id<ValueId>(parts[1])};
-  parts[0].reject("\"run\" or \"drop\"");
+  parts[0].reject(R"("run" or "drop")");
 }
 
 struct LineOf {
-  std::string operator()(RunOp run) const { return fmt::format("[\"run\", {}]", run.op); }
-  std::string operator()(DropValue drop) const { return fmt::format("[\"drop\", {}]", drop.value); }
+  std::string operator()(RunOp run) const { return fmt::format(R"(["run", {}])", run.op); }
+  std::string operator()(DropValue drop) const {
+    return fmt::format(R"(["drop", {}])", drop.value);
+  }
 };
 
 // Keys that writers may add.

@@ -19,6 +19,11 @@ namespace {
 struct Step {
   std::int64_t bytes = 0;
   std::int64_t saves = 0;
+
+  // For a byte.
+  bool saves_more_than(Step other) const {
+    return WideSum{saves} * other.bytes > WideSum{other.saves} * bytes;
+  }
 };
 
 // Times and bytes of a stage: not saved, or saved by one of its options.
@@ -26,8 +31,6 @@ struct Point {
   std::int64_t bytes = 0;
   std::int64_t time = 0;
 };
-
-bool buys_more(Step a, Step b) { return WideSum{a.saves} * b.bytes > WideSum{b.saves} * a.bytes; }
 
 // The lower left hull, from the point of least bytes to that of least time.
 std::vector<Point> hull(std::vector<Point> points) {
@@ -42,7 +45,7 @@ std::vector<Point> hull(std::vector<Point> points) {
       const auto b = hull.back();
       const Step first = {b.bytes - a.bytes, a.time - b.time};
       const Step second = {point.bytes - b.bytes, b.time - point.time};
-      if (buys_more(first, second)) break;
+      if (first.saves_more_than(second)) break;
       hull.pop_back();
     }
     hull.push_back(point);
@@ -57,7 +60,7 @@ class SavedAtTheTurn {
   }
 
   std::int64_t least_time() {
-    std::sort(steps_.begin(), steps_.end(), buys_more);
+    std::sort(steps_.begin(), steps_.end(), [](Step a, Step b) { return a.saves_more_than(b); });
     for (const auto step : steps_) {
       const auto bytes = std::min(step.bytes, std::max<std::int64_t>(0, left_));
       left_ -= step.bytes;

@@ -16,9 +16,7 @@ namespace remat::plan {
 /// Times and sizes from here on count as never and nowhere. Two of them still add up.
 inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max() / 4;
 
-constexpr std::int64_t capped_sum(std::int64_t a, std::int64_t b) {
-  return std::min(a + b, kNever);
-}
+constexpr std::int64_t capped(std::int64_t sum) { return std::min(sum, kNever); }
 
 struct ModelOption {
   std::int64_t saved = 0;
@@ -29,14 +27,25 @@ struct ModelOption {
   std::int64_t place = 0;  ///< in Stage::options
 };
 
-/// A segment is the stages from `first` to `last`. To reverse it means: its input is there, and so is the
-/// gradient of its output, unless `last` is the loss; at the end there is the gradient of its input. What it
-/// may use does not count its input, and does count the gradients.
+/// The stages from `first` to `last`. To reverse it means: its input is there, and so is the gradient of its
+/// output, unless `last` is the loss; at the end there is the gradient of its input. What it may use does not
+/// count its input, and does count the gradients.
+struct ChainSegment {
+  std::size_t first = 0;
+  std::size_t last = 0;
+
+  std::size_t stages() const { return last - first + 1; }
+  ChainSegment without_first() const { return {first + 1, last}; }
+  ChainSegment from(std::size_t stage) const { return {stage, last}; }
+  ChainSegment before(std::size_t stage) const { return {first, stage - 1}; }
+};
+
+/// Precondition of all that takes one: graph::check_chain.
 struct ChainModel {
-  /// Precondition: graph::check_chain.
   explicit ChainModel(const Chain& chain);
 
   std::size_t stages() const { return forward.size(); }
+  ChainSegment whole() const { return {0, stages() - 1}; }
 
   /// The gradient that is there while forwards run in a segment.
   std::int64_t held_gradient(std::size_t last) const {
@@ -57,14 +66,14 @@ struct ChainModel {
     return std::max(option.forward_bytes + held_gradient(last), option.backward_bytes);
   }
 
-  /// Of the forwards that save nothing, from `first` up to `end`, its own not included.
-  std::int64_t forward_time(std::size_t first, std::size_t end) const {
-    const auto time = forward_sum[end] - forward_sum[first];
+  /// Of the forwards that save nothing.
+  std::int64_t forward_time(ChainSegment segment) const {
+    const auto time = forward_sum[segment.last + 1] - forward_sum[segment.first];
     return time < kNever ? static_cast<std::int64_t>(time) : kNever;
   }
 
-  std::int64_t plain_time(std::size_t first, std::size_t end) const {
-    return plain_sum[end] - plain_sum[first];
+  std::int64_t plain_time(ChainSegment segment) const {
+    return plain_sum[segment.last + 1] - plain_sum[segment.first];
   }
 
   /// Of a budget, what reversing the whole chain may use.

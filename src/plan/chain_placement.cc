@@ -91,13 +91,22 @@ class GreedySegments {
   std::vector<std::int64_t> kept_;
 };
 
-bool better(const ChainPlan& a, const ChainPlan& b, Bytes memory) {
-  const bool a_fits = a.predicted_peak <= memory;
-  const bool b_fits = b.predicted_peak <= memory;
-  if (a_fits != b_fits) return a_fits;
-  if (a_fits && a.predicted_time != b.predicted_time) return a.predicted_time < b.predicted_time;
-  return a.predicted_peak < b.predicted_peak;
-}
+// Whether one plan is to be had rather than another.
+class BetterWithin {
+ public:
+  explicit BetterWithin(Bytes memory) : memory_(memory) {}
+
+  bool operator()(const ChainPlan& a, const ChainPlan& b) const {
+    const bool a_fits = a.predicted_peak <= memory_;
+    const bool b_fits = b.predicted_peak <= memory_;
+    if (a_fits != b_fits) return a_fits;
+    if (a_fits && a.predicted_time != b.predicted_time) return a.predicted_time < b.predicted_time;
+    return a.predicted_peak < b.predicted_peak;
+  }
+
+ private:
+  Bytes memory_;
+};
 
 // Limits from a quarter of the middle one to four times as much, eight in each doubling: 2^(1/8) apart, which
 // no two machines may round differently.
@@ -118,13 +127,14 @@ ChainPlan plan_chain_greedy(const Chain& chain, Bytes memory) {
   graph::check_chain(chain, fmt::format("plan_chain_greedy: chain {}", quote(chain.name)));
   const plan::ChainModel model(chain);
   const plan::GreedySegments greedy(model);
+  const plan::BetterWithin better(memory);
   std::optional<ChainPlan> best;
   auto limit = greedy.middle_limit() / 4;
   for (int i = 0; i < plan::kLimits; ++i, limit *= plan::kApart) {
     plan::GreedySegments::Estimate estimate;
     const auto segments = greedy.within(limit, estimate);
     auto plan = plan::described_plan(chain, plan::actions_of(model, segments), "greedy");
-    if (!best || plan::better(plan, *best, memory)) best = std::move(plan);
+    if (!best || better(plan, *best)) best = std::move(plan);
   }
   best->budget = memory;
   return *best;

@@ -69,7 +69,7 @@ class ChainSolver {
     const ChainSegments segments(model_);
     const LeastRoom least(model_, segments);
     const auto room = model_.room(memory_);
-    result_.min_feasible = memory_ - Bytes(room) + Bytes(least(0, model_.stages() - 1));
+    result_.min_feasible = memory_ - Bytes(room) + Bytes(least(model_.whole()));
     result_.lower_bound_time = chain_lower_bound(chain_, memory_);
     if (!take_plain() && memory_ >= result_.min_feasible) {
       take_persistent({model_, segments, least, room});
@@ -118,7 +118,7 @@ class ChainSolver {
   }
 
   void take_from_slots(const SlotTimes::Problem& problem, std::int64_t slots) {
-    const SlotTimes times(problem, slots, known_time());
+    const SlotTimes times(problem, {slots, known_time()});
     result_.slot = Bytes(times.slot_bytes());
     result_.optimal_persistent = times.slot_bytes() == 1;
     take_if_faster(ChainSchedule(model_, times, problem.least).actions(problem.room));

@@ -21,63 +21,68 @@ std::vector<ChainAction> ChainSchedule::actions(std::int64_t room) {
   from_start_.clear();
   actions_.clear();
   for (std::size_t last = 0; last < model_.stages(); ++last) {
-    from_start_.push_back(choose(0, last, room).time);
+    from_start_.push_back(choose({0, last}, room).time);
   }
-  reverse(0, model_.stages() - 1, room);
+  reverse(model_.whole(), room);
   return std::move(actions_);
 }
 
-bool ChainSchedule::fits(std::size_t first, std::size_t last, std::int64_t room) const {
-  return least_(first, last) <= room;
+bool ChainSchedule::fits(ChainSegment segment, std::int64_t room) const {
+  return least_(segment) <= room;
 }
 
-std::int64_t ChainSchedule::time(std::size_t first, std::size_t last, std::int64_t room) const {
-  const auto known = first == 0 ? from_start_[last] : times_.time(first, last, room);
+std::int64_t ChainSchedule::time(ChainSegment segment, std::int64_t room) const {
+  const auto known = segment.first == 0 ? from_start_[segment.last] : times_.time(segment, room);
   return known < kNever ? known : kUnknown;
 }
 
-ChainSchedule::Choice ChainSchedule::choose(std::size_t first, std::size_t last,
-                                            std::int64_t room) const {
+ChainSchedule::Choice ChainSchedule::choose(ChainSegment segment, std::int64_t room) const {
   Choice best;
   const auto take_if_better = [&best](Choice choice) {
     if (choice.time < best.time) best = choice;
   };
-  for (const auto& option : model_.options[first]) {
+  for (const auto& option : model_.options[segment.first]) {
     const auto left = room - option.saved;
-    if (model_.save_bytes(option, last) > room) continue;
-    if (first == last) take_if_better({option.time, &option, 0});
-    if (first == last || !fits(first + 1, last, left)) continue;
-    take_if_better({capped_sum(option.time, time(first + 1, last, left)), &option, 0});
+    if (model_.save_bytes(option, segment.last) > room) continue;
+    if (segment.stages() == 1) {
+      take_if_better({option.time, &option, 0});
+    } else if (const auto rest = segment.without_first(); fits(rest, left)) {
+      take_if_better({capped(option.time + time(rest, left)), &option, 0});
+    }
   }
-  for_each_run(model_, first, last, [&](std::size_t to, std::int64_t bytes, std::int64_t run_time) {
-    const auto left = room - model_.activation[to];
-    if (bytes > room || !fits(to, last, left) || !fits(first, to - 1, room)) return;
-    const auto parts = capped_sum(time(to, last, left), time(first, to - 1, room));
-    take_if_better({capped_sum(run_time, parts), nullptr, to});
+  for_each_run(model_, segment, [&](const ChainRun& run) {
+    const auto left = room - model_.activation[run.to];
+    const auto inner = segment.from(run.to);
+    const auto then = segment.before(run.to);
+    if (run.bytes > room || !fits(inner, left) || !fits(then, room)) return;
+    const auto parts = capped(time(inner, left) + time(then, room));
+    take_if_better({capped(run.time + parts), nullptr, run.to});
   });
   return best;
 }
 
-void ChainSchedule::run(std::size_t first, std::size_t to) {
-  actions_.emplace_back(CheckpointStage{static_cast<std::int64_t>(first)});
-  for (auto k = first + 1; k < to; ++k)
+// Keeps the input only.
+void ChainSchedule::run(ChainSegment segment) {
+  actions_.emplace_back(CheckpointStage{static_cast<std::int64_t>(segment.first)});
+  for (auto k = segment.first + 1; k <= segment.last; ++k) {
     actions_.emplace_back(PassStage{static_cast<std::int64_t>(k)});
+  }
 }
 
-void ChainSchedule::reverse(std::size_t first, std::size_t last, std::int64_t room) {
+void ChainSchedule::reverse(ChainSegment segment, std::int64_t room) {
   for (;;) {
-    const auto choice = choose(first, last, room);
+    const auto choice = choose(segment, room);
     REMAT_ASSERT(choice.time <= kNever);
     if (choice.option != nullptr) {
-      const auto stage = static_cast<std::int64_t>(first);
+      const auto stage = static_cast<std::int64_t>(segment.first);
       actions_.emplace_back(SaveStage{stage, choice.option->place});
-      if (first < last) reverse(first + 1, last, room - choice.option->saved);
+      if (segment.stages() > 1) reverse(segment.without_first(), room - choice.option->saved);
       actions_.emplace_back(BackwardStage{stage});
       return;
     }
-    run(first, choice.to);
-    reverse(choice.to, last, room - model_.activation[choice.to]);
-    last = choice.to - 1;
+    run(segment.before(choice.to));
+    reverse(segment.from(choice.to), room - model_.activation[choice.to]);
+    segment = segment.before(choice.to);
   }
 }
 

@@ -31,11 +31,11 @@ class ChainSchedule {
     std::size_t to = 0;
   };
 
-  Choice choose(std::size_t first, std::size_t last, std::int64_t room) const;
-  bool fits(std::size_t first, std::size_t last, std::int64_t room) const;
-  std::int64_t time(std::size_t first, std::size_t last, std::int64_t room) const;
-  void reverse(std::size_t first, std::size_t last, std::int64_t room);
-  void run(std::size_t first, std::size_t to);
+  Choice choose(ChainSegment segment, std::int64_t room) const;
+  bool fits(ChainSegment segment, std::int64_t room) const;
+  std::int64_t time(ChainSegment segment, std::int64_t room) const;
+  void reverse(ChainSegment segment, std::int64_t room);
+  void run(ChainSegment segment);
 
   const ChainModel& model_;
   const SegmentTimes& times_;

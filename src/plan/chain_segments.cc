@@ -24,9 +24,15 @@ std::vector<std::int32_t> kinds_of(const ChainModel& model) {
   return kinds;
 }
 
-std::uint64_t key_of(std::int32_t a, std::int32_t b) {
-  return static_cast<std::uint64_t>(a) << 32 | static_cast<std::uint32_t>(b);
-}
+// A segment by that of one stage less, and the kind of its last stage.
+struct Grown {
+  std::int32_t shorter = -1;  // its row; -1: of no stage
+  std::int32_t last_kind = 0;
+
+  std::uint64_t key() const {
+    return static_cast<std::uint64_t>(shorter) << 32 | static_cast<std::uint32_t>(last_kind);
+  }
+};
 
 }  // namespace
 
@@ -38,12 +44,14 @@ ChainSegments::ChainSegments(const ChainModel& model) {
   std::unordered_map<std::uint64_t, std::int32_t> known;
   for (std::size_t length = 1; length <= count; ++length) {
     for (auto first = count - length + 1; first-- > 0;) {
-      const auto last = first + length - 1;
-      const auto shorter = length == 1 ? -1 : static_cast<std::int32_t>(row(first, last - 1));
+      const ChainSegment segment = {first, first + length - 1};
+      const auto shorter =
+          length == 1 ? -1 : static_cast<std::int32_t>(row(segment.before(segment.last)));
+      const Grown grown = {shorter, kinds[segment.last]};
       const auto [known_one, is_new] =
-          known.emplace(key_of(shorter, kinds[last]), static_cast<std::int32_t>(different_.size()));
-      if (is_new) different_.push_back({first, last});
-      rows_[last * (last + 1) / 2 + first] = known_one->second;
+          known.emplace(grown.key(), static_cast<std::int32_t>(different_.size()));
+      if (is_new) different_.push_back(segment);
+      rows_[entry(segment)] = known_one->second;
     }
   }
 }

@@ -9,12 +9,6 @@
 
 namespace remat::plan {
 
-struct ChainSegment {
-  std::size_t first = 0;
-  std::size_t last = 0;
-  std::size_t stages() const { return last - first + 1; }
-};
-
 /// Two segments are equal if they have equal stages in the same order, the same gradient at their start,
 /// and both or neither ends with the loss. Whatever is asked of one then holds for the other.
 class ChainSegments {
@@ -23,14 +17,18 @@ class ChainSegments {
   explicit ChainSegments(const ChainModel& model);
 
   /// Which different segment this is, from 0.
-  std::size_t row(std::size_t first, std::size_t last) const {
-    return static_cast<std::size_t>(rows_[last * (last + 1) / 2 + first]);
+  std::size_t row(ChainSegment segment) const {
+    return static_cast<std::size_t>(rows_[entry(segment)]);
   }
 
   /// One of each, shorter ones first. Those that only start the chain are at first = 0, the others never.
   const std::vector<ChainSegment>& different() const { return different_; }
 
  private:
+  static std::size_t entry(ChainSegment segment) {
+    return segment.last * (segment.last + 1) / 2 + segment.first;
+  }
+
   std::vector<std::int32_t> rows_;
   std::vector<ChainSegment> different_;
 };

@@ -15,49 +15,65 @@ struct ExactTimes::Move {
   const Steps* then = nullptr;
 };
 
+// Walks over the steps of one part of a move.
+class ExactTimes::Part {
+ public:
+  Part(const Steps* steps, std::int64_t less)
+      : steps_(steps == nullptr ? nothing() : *steps), less_(less) {}
+
+  std::int64_t first_bytes() const { return steps_.front().bytes + less_; }
+  std::int64_t time() const { return steps_[at_].time; }
+  std::size_t at() const { return at_; }
+
+  std::int64_t next_bytes() const {
+    return at_ + 1 < steps_.size() ? steps_[at_ + 1].bytes + less_ : kNone;
+  }
+  void advance() { ++at_; }
+
+  static constexpr auto kNone = std::numeric_limits<std::int64_t>::max();
+
+ private:
+  static const Steps& nothing() {
+    static const Steps nothing = {{0, 0}};
+    return nothing;
+  }
+
+  const Steps& steps_;
+  const std::int64_t less_;
+  std::size_t at_ = 0;
+};
+
 // Walks over the steps of a move's time.
 class ExactTimes::Sum {
  public:
   explicit Sum(const Move& move)
-      : move_(move), inner_(steps_of(move.inner)), then_(steps_of(move.then)) {
-    bytes_ = std::max({move.needs, inner_.front().bytes + move.less, then_.front().bytes});
-    while (next_of(inner_, i_, move_.less) <= bytes_) ++i_;
-    while (next_of(then_, t_, 0) <= bytes_) ++t_;
+      : move_(move),
+        inner_(move.inner, move.less),
+        then_(move.then, 0),
+        bytes_(std::max({move.needs, inner_.first_bytes(), then_.first_bytes()})) {
+    while (inner_.next_bytes() <= bytes_) inner_.advance();
+    while (then_.next_bytes() <= bytes_) then_.advance();
   }
 
   std::int64_t bytes() const { return bytes_; }
-  std::int64_t time() const {
-    return capped_sum(move_.time, capped_sum(inner_[i_].time, then_[t_].time));
-  }
-  std::int64_t read() const { return static_cast<std::int64_t>(i_ + t_) + 1; }
+  std::int64_t time() const { return capped(move_.time + capped(inner_.time() + then_.time())); }
+  std::int64_t read() const { return static_cast<std::int64_t>(inner_.at() + then_.at()) + 1; }
 
   bool advance() {
-    const auto inner = next_of(inner_, i_, move_.less);
-    const auto then = next_of(then_, t_, 0);
+    const auto inner = inner_.next_bytes();
+    const auto then = then_.next_bytes();
     bytes_ = std::min(inner, then);
-    if (bytes_ == kNone) return false;
-    if (inner == bytes_) ++i_;
-    if (then == bytes_) ++t_;
+    if (bytes_ == Part::kNone) return false;
+    if (inner == bytes_) inner_.advance();
+    if (then == bytes_) then_.advance();
     return true;
   }
 
  private:
-  static constexpr auto kNone = std::numeric_limits<std::int64_t>::max();
-
-  static const Steps& steps_of(const Steps* part) {
-    static const Steps nothing = {{0, 0}};
-    return part == nullptr ? nothing : *part;
-  }
-  static std::int64_t next_of(const Steps& steps, std::size_t i, std::int64_t less) {
-    return i + 1 < steps.size() ? steps[i + 1].bytes + less : kNone;
-  }
-
   const Move& move_;
-  const Steps& inner_;
-  const Steps& then_;
+  Part inner_;
+  Part then_;
   std::int64_t bytes_ = 0;
-  std::size_t i_ = 0;
-  std::size_t t_ = 0;
 };
 
 // Gives up early where the short segments, which come first, take too large a part of the effort.
@@ -78,25 +94,22 @@ std::optional<ExactTimes> ExactTimes::solve(const Problem& problem, std::int64_t
 
 std::vector<ExactTimes::Move> ExactTimes::moves_of(const ChainModel& model,
                                                    ChainSegment segment) const {
-  const auto first = segment.first;
-  const auto last = segment.last;
-  const auto row_of = [this](std::size_t begin, std::size_t end) {
-    return &rows_[segments_.row(begin, end)];
-  };
+  const auto row_of = [this](ChainSegment part) { return &rows_[segments_.row(part)]; };
   std::vector<Move> moves;
-  for (const auto& option : model.options[first]) {
-    moves.push_back({option.time, model.save_bytes(option, last), option.saved,
-                     first == last ? nullptr : row_of(first + 1, last), nullptr});
+  for (const auto& option : model.options[segment.first]) {
+    moves.push_back({option.time, model.save_bytes(option, segment.last), option.saved,
+                     segment.stages() == 1 ? nullptr : row_of(segment.without_first()), nullptr});
   }
-  for_each_run(model, first, last, [&](std::size_t to, std::int64_t bytes, std::int64_t time) {
-    moves.push_back({time, bytes, model.activation[to], row_of(to, last), row_of(first, to - 1)});
+  for_each_run(model, segment, [&](const ChainRun& run) {
+    moves.push_back({run.time, run.bytes, model.activation[run.to], row_of(segment.from(run.to)),
+                     row_of(segment.before(run.to))});
   });
   return moves;
 }
 
 std::int64_t ExactTimes::solve_row(const Problem& problem, std::size_t row) {
   const auto segment = segments_.different()[row];
-  const auto plain = problem.model.plain_time(segment.first, segment.last + 1);
+  const auto plain = problem.model.plain_time(segment);
   const auto most = plain + (problem.known_time - problem.model.plain_sum.back());
   auto& best = rows_[row];
   std::int64_t read = 0;
@@ -134,8 +147,8 @@ std::int64_t ExactTimes::improve(Steps& best, const Move& move, Step limits) {
   return sum.read() + static_cast<std::int64_t>(merged_.size());
 }
 
-std::int64_t ExactTimes::time(std::size_t first, std::size_t last, std::int64_t room) const {
-  const auto& steps = rows_[segments_.row(first, last)];
+std::int64_t ExactTimes::time(ChainSegment segment, std::int64_t room) const {
+  const auto& steps = rows_[segments_.row(segment)];
   const auto after =
       std::upper_bound(steps.begin(), steps.end(), room,
                        [](std::int64_t bytes, Step step) { return bytes < step.bytes; });

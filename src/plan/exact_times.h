@@ -26,7 +26,7 @@ class ExactTimes : public SegmentTimes {
   /// Nothing if it would take more than `effort`: steps of functions read.
   static std::optional<ExactTimes> solve(const Problem& problem, std::int64_t effort);
 
-  std::int64_t time(std::size_t first, std::size_t last, std::int64_t room) const override;
+  std::int64_t time(ChainSegment segment, std::int64_t room) const override;
 
  private:
   struct Step {
@@ -35,6 +35,7 @@ class ExactTimes : public SegmentTimes {
   };
   using Steps = std::vector<Step>;
   struct Move;
+  class Part;
   class Sum;
 
   explicit ExactTimes(const Problem& problem)

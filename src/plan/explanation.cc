@@ -26,6 +26,7 @@ using std::chrono::nanoseconds;
 template <class Group>
 std::vector<Group> largest_first(const std::map<std::string, Group>& by_name) {
   std::vector<Group> groups;
+  groups.reserve(by_name.size());
   for (const auto& [name, group] : by_name) groups.push_back(group);
   std::stable_sort(groups.begin(), groups.end(),
                    [](const Group& a, const Group& b) { return a.bytes > b.bytes; });
@@ -93,7 +94,7 @@ class Explainer {
     group.time += replay_time(graph_.ops[op]);
     if (!first_replay) return;
     for (const auto value : index_.ops()[op].writes) {
-      if (kept_.count(value) > 0) continue;
+      if (kept_.contains(value)) continue;
       ++group.values;
       group.bytes += graph_.values[value].bytes;
     }

@@ -15,16 +15,14 @@ LeastRoom::LeastRoom(const ChainModel& model, const ChainSegments& segments)
 }
 
 std::int64_t LeastRoom::solve(const ChainModel& model, ChainSegment segment) const {
-  const auto first = segment.first;
-  const auto last = segment.last;
   auto least = std::numeric_limits<std::int64_t>::max();
-  for (const auto& option : model.options[first]) {
-    const auto inner = first == last ? 0 : (*this)(first + 1, last);
-    least = std::min(least, std::max(model.save_bytes(option, last), option.saved + inner));
+  for (const auto& option : model.options[segment.first]) {
+    const auto inner = segment.stages() == 1 ? 0 : (*this)(segment.without_first());
+    least = std::min(least, std::max(model.save_bytes(option, segment.last), option.saved + inner));
   }
-  for_each_run(model, first, last, [&](std::size_t to, std::int64_t bytes, std::int64_t) {
-    const auto after = model.activation[to] + (*this)(to, last);
-    least = std::min(least, std::max({bytes, after, (*this)(first, to - 1)}));
+  for_each_run(model, segment, [&](const ChainRun& run) {
+    const auto after = model.activation[run.to] + (*this)(segment.from(run.to));
+    least = std::min(least, std::max({run.bytes, after, (*this)(segment.before(run.to))}));
   });
   return least;
 }

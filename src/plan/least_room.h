@@ -15,9 +15,7 @@ class LeastRoom {
  public:
   LeastRoom(const ChainModel& model, const ChainSegments& segments);
 
-  std::int64_t operator()(std::size_t first, std::size_t last) const {
-    return rooms_[segments_.row(first, last)];
-  }
+  std::int64_t operator()(ChainSegment segment) const { return rooms_[segments_.row(segment)]; }
 
  private:
   std::int64_t solve(const ChainModel& model, ChainSegment segment) const;

@@ -49,8 +49,8 @@ void check_levels(std::int64_t steps, const StepTimes& times,
 // Least times to reverse a number of steps from a state at hand.
 class LevelTimes {
  public:
-  LevelTimes(std::int64_t steps, const StepTimes& times, const std::vector<StorageLevel>& levels)
-      : steps_(steps), times_(times), levels_(levels) {
+  LevelTimes(std::int64_t steps, const StepTimes& times, std::vector<StorageLevel> levels)
+      : steps_(steps), times_(times), levels_(std::move(levels)) {
     for (auto& level : levels_) level.slots = std::min(level.slots, steps);
     for (std::size_t k = 0; k < levels_.size(); ++k) {
       fresh_.emplace_back(static_cast<std::size_t>(steps * (levels_[k].slots + 1)), kNone);
@@ -74,20 +74,25 @@ class LevelTimes {
   std::int64_t fresh(Place at, std::int64_t n) const { return fresh_[at.level][entry(at, n)]; }
   std::int64_t stored(Place at, std::int64_t n) const { return stored_[at.level][entry(at, n)]; }
 
-  /// Keep the state here, run `j` steps on, reverse from there, read it, reverse the j steps.
-  std::int64_t split(Place at, std::int64_t n, std::int64_t j) const {
+  struct Split {
+    std::int64_t n = 0;
+    std::int64_t j = 0;
+  };
+  /// To reverse n steps: keep the state here, run j steps on, reverse from there, read it, reverse the j steps.
+  std::int64_t time_of(Split split, Place at) const {
+    const auto [n, j] = split;
     const Place less = {at.level, at.slots - 1};
     const auto rest = n - j == 1 ? times_.reverse.count() : fresh(less, n - j);
     if (rest == kNone) return kNone;
     return j * times_.forward.count() + rest + levels_[at.level].read.count() + stored(at, j);
   }
 
-  /// 0 where cheaper levels alone do as well.
+  /// The best j; 0 where cheaper levels alone do as well.
   std::int64_t best_split(Place at, std::int64_t n) const {
     auto best = at.level > 0 ? fresh(all_below(at), n) : kNone;
     std::int64_t best_j = 0;
     for (std::int64_t j = 1; j < n; ++j) {
-      const auto time = split(at, n, j);
+      const auto time = time_of({n, j}, at);
       if (time >= best) continue;
       best = time;
       best_j = j;
@@ -117,7 +122,7 @@ class LevelTimes {
     fresh_time = below;
     if (at.slots == 0) return;
     const auto j = best_split(at, n);
-    stored_time = j == 0 ? below : split(at, n, j);
+    stored_time = j == 0 ? below : time_of({n, j}, at);
     if (stored_time != kNone) fresh_time = std::min(below, write_and_stored(at, n));
   }
 

@@ -67,7 +67,7 @@ class Branching {
     std::vector<Decision> decisions;
     PricedBound bound;
   };
-  static constexpr auto later = [](const Node& a, const Node& b) {
+  static constexpr auto kLater = [](const Node& a, const Node& b) {
     return a.bound.bound > b.bound.bound;
   };
 
@@ -75,7 +75,7 @@ class Branching {
 
   std::int64_t search() {
     while (!open_.empty() && !cuts_.out_of_work()) {
-      std::pop_heap(open_.begin(), open_.end(), later);
+      std::pop_heap(open_.begin(), open_.end(), kLater);
       if (open_.back().bound.bound >= least()) break;
       const auto node = std::move(open_.back());
       open_.pop_back();
@@ -112,7 +112,7 @@ class Branching {
     if (child->fitting.time < least()) best_.fitting = child->fitting;
     if (child->bound >= least()) return;
     open_.push_back({std::move(decisions), std::move(*child)});
-    std::push_heap(open_.begin(), open_.end(), later);
+    std::push_heap(open_.begin(), open_.end(), kLater);
   }
 
   ReplayCuts& cuts_;

@@ -13,13 +13,14 @@ class LastUses {
   LastUses(const OpGraph& graph, const graph::IndexedGraph& index,
            const std::vector<std::size_t>& runs)
       : index_(index),
+        runs_(runs),
         ended_after_(runs.size() + 1),
         last_use_(graph.values.size(), kGone),
         has_run_(graph.ops.size()) {
     for (std::size_t value = 0; value < last_use_.size(); ++value) {
       if (!index.writer(value)) last_use_[value] = 0;
     }
-    for (std::size_t i = 0; i < runs.size(); ++i) follow(i + 1, runs[i]);
+    for (std::size_t run = 1; run <= runs.size(); ++run) follow(run);
     for (std::size_t value = 0; value < last_use_.size(); ++value) end_life_of(value);
   }
 
@@ -28,7 +29,8 @@ class LastUses {
  private:
   static constexpr std::int64_t kGone = -1;
 
-  void follow(std::size_t run, std::size_t op) {
+  void follow(std::size_t run) {
+    const auto op = runs_[run - 1];
     const auto& indexed = index_.ops()[op];
     for (const auto value : indexed.reads) last_use_[value] = static_cast<std::int64_t>(run);
     if (!has_run_[op]) {
@@ -49,6 +51,7 @@ class LastUses {
   }
 
   const graph::IndexedGraph& index_;
+  const std::vector<std::size_t>& runs_;
   std::vector<std::vector<std::size_t>> ended_after_;
   std::vector<std::int64_t> last_use_;
   std::vector<bool> has_run_;

@@ -35,7 +35,7 @@ class SearchRandom {
   }
 
   std::uint64_t state_;
-  std::array<double, kResolution> exponentials_;
+  std::array<double, kResolution> exponentials_{};
 };
 
 }  // namespace remat::plan

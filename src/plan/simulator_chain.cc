@@ -38,8 +38,8 @@ class ChainExecution {
         alone_(chain.stages.size() + 1),
         saved_(chain.stages.size()),
         runs_(chain.stages.size()),
-        next_backward_(chain.stages.size()) {
-    live_ = chain.fixed;
+        next_backward_(chain.stages.size()),
+        live_(chain.fixed) {
     add_alone(0);
     simulation_.peak = live_;
     simulation_.peak_action = -1;

@@ -38,14 +38,13 @@ struct SlotTimes::Tile {
   std::int64_t end = 0;
 };
 
-SlotTimes::SlotTimes(const Problem& problem, std::int64_t slots, std::int64_t known_time)
-    : slots_(slots),
-      slot_bytes_(std::max<std::int64_t>(1, problem.room / slots)),
+SlotTimes::SlotTimes(const Problem& problem, const Limits& limits)
+    : slot_bytes_(std::max<std::int64_t>(1, problem.room / limits.slots)),
+      slots_(problem.room / slot_bytes_),
+      tiles_(slots_ / kTile + 1),
       segments_(problem.segments),
       rows_(problem.segments.different().size()) {
-  slots_ = problem.room / slot_bytes_;
-  tiles_ = slots_ / kTile + 1;
-  lay_out(problem, known_time);
+  lay_out(problem, limits.known_time);
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     const auto segment = segments_.different()[row];
     if (segment.first == 0) continue;
@@ -57,18 +56,19 @@ void SlotTimes::lay_out(const Problem& problem, std::int64_t known_time) {
   std::vector<std::int64_t> enough(rows_.size());  // for the fastest options, all saved
   std::int64_t entries = 0;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    const auto [first, last] = segments_.different()[row];
+    const auto segment = segments_.different()[row];
+    const auto [first, last] = segment;
     if (first == 0) continue;
     const auto& model = problem.model;
-    const auto plain = model.plain_time(first, last + 1);
+    const auto plain = model.plain_time(segment);
     const auto most = known_time - model.plain_sum.back() + plain;
     const auto& option = model.options[first][static_cast<std::size_t>(model.fastest[first])];
     enough[row] = in_slots(model.save_bytes(option, last));
     if (first < last) {
-      const auto inner = enough[segments_.row(first + 1, last)];
+      const auto inner = enough[segments_.row(segment.without_first())];
       enough[row] = std::max(enough[row], in_slots(option.saved) + inner);
     }
-    rows_[row] = {in_slots(problem.least(first, last)), std::min(slots_, enough[row]), entries,
+    rows_[row] = {in_slots(problem.least(segment)), std::min(slots_, enough[row]), entries,
                   static_cast<double>(plain), static_cast<double>(most)};
     entries += std::max<std::int64_t>(0, rows_[row].high - rows_[row].low + 1);
   }
@@ -95,25 +95,24 @@ SlotTimes::Size SlotTimes::size_of(const Problem& problem) {
 std::vector<SlotTimes::Move> SlotTimes::moves_of(const Problem& problem,
                                                  ChainSegment segment) const {
   const auto& model = problem.model;
-  const auto first = segment.first;
-  const auto last = segment.last;
-  const auto row_of = [this](std::size_t begin, std::size_t end) {
-    return static_cast<std::int32_t>(segments_.row(begin, end));
+  const auto row_of = [this](ChainSegment part) {
+    return static_cast<std::int32_t>(segments_.row(part));
   };
   // More slots than there are: never.
   const auto narrow = [this](std::int64_t slots) {
     return static_cast<std::int32_t>(std::min(slots, slots_ + 1));
   };
   std::vector<Move> moves;
-  for (const auto& option : model.options[first]) {
-    moves.push_back(
-        {static_cast<double>(option.time), narrow(in_slots(model.save_bytes(option, last))),
-         narrow(in_slots(option.saved)), first == last ? Move::kNone : row_of(first + 1, last)});
+  for (const auto& option : model.options[segment.first]) {
+    moves.push_back({static_cast<double>(option.time),
+                     narrow(in_slots(model.save_bytes(option, segment.last))),
+                     narrow(in_slots(option.saved)),
+                     segment.stages() == 1 ? Move::kNone : row_of(segment.without_first())});
   }
-  for_each_run(model, first, last, [&](std::size_t to, std::int64_t bytes, std::int64_t time) {
-    moves.push_back({static_cast<double>(time), narrow(in_slots(bytes)),
-                     narrow(in_slots(model.activation[to])), row_of(to, last),
-                     row_of(first, to - 1)});
+  for_each_run(model, segment, [&](const ChainRun& run) {
+    moves.push_back({static_cast<double>(run.time), narrow(in_slots(run.bytes)),
+                     narrow(in_slots(model.activation[run.to])), row_of(segment.from(run.to)),
+                     row_of(segment.before(run.to))});
   });
   for (auto& move : moves) {
     for (const auto& [part, less] : {std::pair{move.inner, move.less}, {move.then, 0}}) {
@@ -204,8 +203,8 @@ double SlotTimes::at(const Row& row, std::int64_t slot) const {
   return times_[static_cast<std::size_t>(row.begin + entry)];
 }
 
-std::int64_t SlotTimes::time(std::size_t first, std::size_t last, std::int64_t room) const {
-  const auto time = at(rows_[segments_.row(first, last)], room / slot_bytes_);
+std::int64_t SlotTimes::time(ChainSegment segment, std::int64_t room) const {
+  const auto time = at(rows_[segments_.row(segment)], room / slot_bytes_);
   return time < static_cast<double>(kNever) ? static_cast<std::int64_t>(time) : kNever;
 }
 

@@ -24,9 +24,13 @@ class SlotTimes : public SegmentTimes {
 
   /// What takes longer than `known_time`, a time that the whole chain is known to take at most, or can only
   /// be part of what does, is left out.
-  SlotTimes(const Problem& problem, std::int64_t slots, std::int64_t known_time);
+  struct Limits {
+    std::int64_t slots = 0;
+    std::int64_t known_time = kNever;
+  };
+  SlotTimes(const Problem& problem, const Limits& limits);
 
-  std::int64_t time(std::size_t first, std::size_t last, std::int64_t room) const override;
+  std::int64_t time(ChainSegment segment, std::int64_t room) const override;
 
   std::int64_t slot_bytes() const { return slot_bytes_; }
 
@@ -65,9 +69,9 @@ class SlotTimes : public SegmentTimes {
     return tile_ends_.data() + static_cast<std::int64_t>(row) * tiles_;
   }
 
-  std::int64_t slots_;
-  std::int64_t tiles_ = 0;
   std::int64_t slot_bytes_;
+  std::int64_t slots_;
+  std::int64_t tiles_;
   const ChainSegments& segments_;
   std::vector<Row> rows_;
   std::vector<double> times_;  // whole ns: exact below 2^53

@@ -7,15 +7,14 @@ namespace remat::plan {
 SweepPlan::SweepPlan(const ChainModel& model)
     : model_(model), alone_(model.stages() + 1), saved_(model.stages()) {}
 
-bool SweepPlan::execute(SweepWays& ways, std::int64_t room, std::int64_t most_time) {
+bool SweepPlan::execute(SweepWays& ways, Limits limits) {
   runs_.clear();
   std::fill(alone_.begin(), alone_.end(), std::uint8_t{0});
   std::fill(saved_.begin(), saved_.end(), kNotSaved);
   alone_[0] = 1;
   live_ = 0;
   time_ = 0;
-  room_ = room;
-  most_time_ = most_time;
+  limits_ = limits;
   for (auto target = model_.stages(); target-- > 0;) {
     while (!ready(target)) {
       if (!sweep(ways, target)) return false;
@@ -50,18 +49,18 @@ Way SweepPlan::way_of(SweepWays& ways, SweepRun run) const {
 bool SweepPlan::run(SweepRun run, Way way) {
   runs_.push_back(run);
   const std::size_t stage = run.stage;
-  const auto options = options_of(stage);
-  if (way >= options) return save(stage, static_cast<Way>(way - options)) && pass_on(stage);
-  if (way >= 0) return save(stage, way);
   if (way == kPass) return pass_on(stage);
-  return run_saving_nothing(stage);
+  if (way == kCheckpoint) return run_saving_nothing(stage);
+  const auto& options = model_.options[stage];
+  const auto place = static_cast<std::size_t>(way);
+  if (place < options.size()) return save(stage, options[place]);
+  return save(stage, options[place - options.size()]) && pass_on(stage);
 }
 
-bool SweepPlan::save(std::size_t stage, Way place) {
-  const auto& option = model_.options[stage][static_cast<std::size_t>(place)];
+bool SweepPlan::save(std::size_t stage, const ModelOption& option) {
   // Backward's time counts already: a saved stage stays saved until then.
-  if (!fits(option.forward_bytes, option.time)) return false;
-  saved_[stage] = place;
+  if (!fits({option.forward_bytes, option.time})) return false;
+  saved_[stage] = static_cast<Way>(option.place);
   live_ += option.saved;
   free_alone(stage + 1);
   return true;
@@ -76,7 +75,7 @@ bool SweepPlan::pass_on(std::size_t stage) {
 bool SweepPlan::run_saving_nothing(std::size_t stage) {
   const bool adds = !there(stage + 1);
   const auto added = adds ? model_.activation[stage + 1] : 0;
-  if (!fits(added + model_.forward_workspace[stage], model_.forward[stage])) return false;
+  if (!fits({added + model_.forward_workspace[stage], model_.forward[stage]})) return false;
   live_ += added;
   if (adds) alone_[stage + 1] = 1;
   return true;
@@ -87,16 +86,16 @@ bool SweepPlan::run_backward(std::size_t stage) {
   // The option's bytes hold what it saved, and both gradients: of these, saved bytes and, but for the loss, that
   // of its output are live already.
   const auto held = model_.held_gradient(stage);
-  if (!fits(option.backward_bytes - option.saved - held, 0)) return false;
+  if (!fits({option.backward_bytes - option.saved - held, 0})) return false;
   live_ += model_.gradient[stage] - held - option.saved;
   saved_[stage] = kNotSaved;
   if (stage > 0) free_alone(stage);
   return true;
 }
 
-bool SweepPlan::fits(std::int64_t bytes, std::int64_t time) {
-  time_ = capped_sum(time_, time);
-  return live_ + bytes <= room_ && time_ <= most_time_;
+bool SweepPlan::fits(Cost cost) {
+  time_ = capped(time_ + cost.time);
+  return live_ + cost.bytes <= limits_.room && time_ <= limits_.time;
 }
 
 void SweepPlan::free_alone(std::size_t activation) {

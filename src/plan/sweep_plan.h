@@ -45,8 +45,12 @@ class SweepPlan {
  public:
   explicit SweepPlan(const ChainModel& model);
 
-  /// Whether the plan fits and takes at most `most_time`. If not, it was left where that showed.
-  bool execute(SweepWays& ways, std::int64_t room, std::int64_t most_time);
+  struct Limits {
+    std::int64_t room = 0;
+    std::int64_t time = kNever;
+  };
+  /// Whether the plan stays within the limits. If not, it was left where that showed.
+  bool execute(SweepWays& ways, Limits limits);
 
   std::int64_t time() const { return time_; }
   const std::vector<SweepRun>& runs() const { return runs_; }
@@ -66,11 +70,16 @@ class SweepPlan {
   Way options_of(std::size_t stage) const { return static_cast<Way>(model_.options[stage].size()); }
   Way way_of(SweepWays& ways, SweepRun run) const;
   bool run(SweepRun run, Way way);
-  bool save(std::size_t stage, Way place);
+  bool save(std::size_t stage, const ModelOption& option);
   bool pass_on(std::size_t stage);
   bool run_saving_nothing(std::size_t stage);
   bool run_backward(std::size_t stage);
-  bool fits(std::int64_t bytes, std::int64_t time);
+  // What a run or a backward adds: bytes while it lasts, and time.
+  struct Cost {
+    std::int64_t bytes = 0;
+    std::int64_t time = 0;
+  };
+  bool fits(Cost cost);
   void free_alone(std::size_t activation);
 
   const ChainModel& model_;
@@ -79,8 +88,7 @@ class SweepPlan {
   std::vector<Way> saved_;
   std::int64_t live_ = 0;  // the chain's input aside
   std::int64_t time_ = 0;
-  std::int64_t room_ = 0;
-  std::int64_t most_time_ = 0;
+  Limits limits_;
 };
 
 }  // namespace remat::plan

@@ -19,14 +19,15 @@ class WaysOf {
  public:
   WaysOf(SweepWays& ways, std::size_t stages) : ways_(ways), target_(stages - 1) {}
 
-  void operator()(CheckpointStage action) { set(action.stage, kCheckpoint); }
-  void operator()(PassStage action) { set(action.stage, kPass); }
-  void operator()(SaveStage action) { set(action.stage, static_cast<Way>(action.option)); }
+  void operator()(CheckpointStage action) { way_of(action.stage) = kCheckpoint; }
+  void operator()(PassStage action) { way_of(action.stage) = kPass; }
+  void operator()(SaveStage action) { way_of(action.stage) = static_cast<Way>(action.option); }
   void operator()(BackwardStage) { --target_; }
 
  private:
-  void set(std::int64_t stage, Way way) {
-    ways_.of({static_cast<std::uint16_t>(target_), static_cast<std::uint16_t>(stage), false}) = way;
+  Way& way_of(std::int64_t stage) {
+    return ways_.of(
+        {static_cast<std::uint16_t>(target_), static_cast<std::uint16_t>(stage), false});
   }
 
   SweepWays& ways_;
@@ -40,7 +41,7 @@ class SweepSearch {
       : model_(model), limits_(limits), ways_(model.stages()), plan_(model), random_(0) {
     WaysOf set(ways_, model.stages());
     for (const auto& action : actions) std::visit(set, action);
-    REMAT_ASSERT(plan_.execute(ways_, limits.room, kNever));
+    REMAT_ASSERT(plan_.execute(ways_, {limits.room, kNever}));
     accept();
     note_best();
   }
@@ -66,7 +67,7 @@ class SweepSearch {
   // From the time of a stage's forward down to nothing.
   std::int64_t bound_at(std::int64_t i) const {
     const auto stage =
-        model_.forward_time(0, model_.stages()) / static_cast<std::int64_t>(model_.stages());
+        model_.forward_time(model_.whole()) / static_cast<std::int64_t>(model_.stages());
     const auto plans = limits_.plans / kRounds;
     return static_cast<std::int64_t>(static_cast<double>(stage) * static_cast<double>(plans - i) /
                                      static_cast<double>(plans));
@@ -75,7 +76,7 @@ class SweepSearch {
   void step(std::int64_t bound) {
     changes_.clear();
     for (auto count = 1 + random_.below(5); count > 0; --count) change_one();
-    const bool good = plan_.execute(ways_, limits_.room, capped_sum(time_, bound));
+    const bool good = plan_.execute(ways_, {limits_.room, capped(time_ + bound)});
     actions_ += static_cast<std::int64_t>(plan_.runs().size());
     if (!good) {
       std::for_each(changes_.rbegin(), changes_.rend(),
@@ -121,7 +122,7 @@ class SweepSearch {
 
   void restart() {
     for (const auto& [run, way] : best_) ways_.of(run) = way;
-    REMAT_ASSERT(plan_.execute(ways_, limits_.room, best_time_));
+    REMAT_ASSERT(plan_.execute(ways_, {limits_.room, best_time_}));
     accept();
   }
 

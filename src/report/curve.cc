@@ -15,17 +15,16 @@ constexpr std::size_t kWidth =
 constexpr std::size_t kHeight = 12;
 constexpr std::size_t kMinColumns = 20;
 
-std::string blanks(std::size_t count) { return std::string(count, ' '); }
-
 // Cells from the left bottom.
 class Canvas {
  public:
   Canvas(const std::vector<CurvePoint>& points, std::size_t columns)
-      : columns_(columns), rows_(kHeight, blanks(columns)) {
+      : columns_(columns),
+        rows_(kHeight, std::string(columns, ' ')),
+        left_(points.front().x),
+        width_(points.back().x - left_) {
     const auto by_y = [](const auto& a, const auto& b) { return a.y < b.y; };
     top_ = std::max_element(points.begin(), points.end(), by_y)->y;
-    left_ = points.front().x;
-    width_ = points.back().x - left_;
     draw_stairs(points);
     for (const auto& point : points) put(point, '*');
     for (const auto& point : points) {
@@ -68,7 +67,7 @@ std::string without_trailing_blanks(std::string line) {
 
 std::string padded_left(const std::string& text, std::size_t width) {
   const auto taken = display_width(text);
-  return blanks(width > taken ? width - taken : 0) + text;
+  return std::string(width > taken ? width - taken : 0, ' ') + text;
 }
 
 // `left` and `right` at the ends of `width` columns.
@@ -88,10 +87,10 @@ std::string curve(const std::vector<CurvePoint>& points, const CurveLabels& labe
     const std::string label = line == 0 ? labels.top : line + 1 == kHeight ? "0" : "";
     text += without_trailing_blanks(padded_left(label, margin) + " |" + canvas.row(line)) + "\n";
   }
-  text += blanks(margin + 1) + "+" + std::string(columns, '-') + "\n";
-  text += blanks(margin + 2) + at_both_ends(labels.left, labels.right, columns) + "\n";
+  text += std::string(margin + 1, ' ') + "+" + std::string(columns, '-') + "\n";
+  text += std::string(margin + 2, ' ') + at_both_ends(labels.left, labels.right, columns) + "\n";
   const auto indent = (columns - std::min(columns, display_width(labels.below))) / 2;
-  return text + blanks(margin + 2 + indent) + labels.below + "\n";
+  return text + std::string(margin + 2 + indent, ' ') + labels.below + "\n";
 }
 
 }  // namespace remat::report

@@ -23,18 +23,20 @@ using testing::RandomChoices;
 struct Tables {
   explicit Tables(const Chain& chain) : model(chain), segments(model), least(model, segments) {}
 
-  std::int64_t least_room() const { return least(0, model.stages() - 1); }
+  std::int64_t least_room() const { return least(model.whole()); }
 
   ExactTimes exact(std::int64_t room, std::int64_t known_time = kNever) const {
     return *ExactTimes::solve({model, segments, room, known_time}, kNever);
   }
 
-  // Calls visit(first, last, room) for all segments after the first stage and rooms up to `most`.
+  // Calls visit(segment, room) for all segments after the first stage and rooms up to `most`.
   template <class Visit>
   void for_each(std::int64_t most, Visit visit) const {
     for (std::size_t first = 1; first < model.stages(); ++first) {
       for (auto last = first; last < model.stages(); ++last) {
-        for (std::int64_t room = 0; room <= most; room += 7) visit(first, last, room);
+        for (std::int64_t room = 0; room <= most; room += 7) {
+          visit(ChainSegment{first, last}, room);
+        }
       }
     }
   }
@@ -50,11 +52,12 @@ TEST(SegmentTimes, SlotsOfOneByteSayWhatBytesSay) {
     const Tables tables(testing::random_chain(choices, {12, 60, 2}));
     const auto room = 2 * tables.least_room();
     const auto exact = tables.exact(room);
-    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, room, kNever);
+    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, {room});
     ASSERT_EQ(slots.slot_bytes(), 1);
-    tables.for_each(room, [&](std::size_t first, std::size_t last, std::int64_t at) {
-      ASSERT_EQ(slots.time(first, last, at), exact.time(first, last, at))
-          << "seed " << seed << " stages " << first << " to " << last << " in " << at;
+    tables.for_each(room, [&](ChainSegment segment, std::int64_t at) {
+      ASSERT_EQ(slots.time(segment, at), exact.time(segment, at))
+          << "seed " << seed << " stages " << segment.first << " to " << segment.last << " in "
+          << at;
     });
   }
 }
@@ -65,9 +68,9 @@ TEST(SegmentTimes, SlotsPromiseNothingThatBytesDoNotHold) {
     const Tables tables(testing::random_chain(choices, {12, 300, 2}));
     const auto room = 2 * tables.least_room();
     const auto exact = tables.exact(room);
-    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, 100, kNever);
-    tables.for_each(room, [&](std::size_t first, std::size_t last, std::int64_t at) {
-      ASSERT_GE(slots.time(first, last, at), exact.time(first, last, at)) << "seed " << seed;
+    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, {100});
+    tables.for_each(room, [&](ChainSegment segment, std::int64_t at) {
+      ASSERT_GE(slots.time(segment, at), exact.time(segment, at)) << "seed " << seed;
     });
   }
 }
@@ -78,9 +81,8 @@ TEST(SegmentTimes, ThereIsATimeFromTheLeastRoomOn) {
     const Tables tables(testing::random_chain(choices, {12, 60, 2}));
     const auto room = 2 * tables.least_room();
     const auto exact = tables.exact(room);
-    tables.for_each(room, [&](std::size_t first, std::size_t last, std::int64_t at) {
-      ASSERT_EQ(exact.time(first, last, at) < kNever, at >= tables.least(first, last))
-          << "seed " << seed;
+    tables.for_each(room, [&](ChainSegment segment, std::int64_t at) {
+      ASSERT_EQ(exact.time(segment, at) < kNever, at >= tables.least(segment)) << "seed " << seed;
     });
   }
 }
@@ -93,13 +95,13 @@ TEST(SegmentTimes, LeaveOutOnlyWhatIsTooSlowForAKnownTime) {
     const auto all = tables.exact(room);
     const auto plain = tables.model.plain_sum.back();
     const auto exact = tables.exact(room, plain + 50);
-    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, room, plain + 50);
-    tables.for_each(room, [&](std::size_t first, std::size_t last, std::int64_t at) {
-      const auto time = all.time(first, last, at);
-      const auto most = tables.model.plain_time(first, last + 1) + 50;
+    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, {room, plain + 50});
+    tables.for_each(room, [&](ChainSegment segment, std::int64_t at) {
+      const auto time = all.time(segment, at);
+      const auto most = tables.model.plain_time(segment) + 50;
       const auto expected = time <= most ? time : kNever;
-      ASSERT_EQ(exact.time(first, last, at), expected) << "seed " << seed;
-      ASSERT_EQ(slots.time(first, last, at), expected) << "seed " << seed;
+      ASSERT_EQ(exact.time(segment, at), expected) << "seed " << seed;
+      ASSERT_EQ(slots.time(segment, at), expected) << "seed " << seed;
     });
   }
 }
@@ -126,9 +128,9 @@ TEST(SegmentTimes, CountEqualSegmentsOnce) {
   const auto different = tables.segments.different().size();
   EXPECT_GE(different, 100U);
   EXPECT_LE(different, 400U);
-  EXPECT_EQ(tables.segments.row(10, 20), tables.segments.row(50, 60));
-  EXPECT_NE(tables.segments.row(10, 20), tables.segments.row(10, 21));
-  EXPECT_NE(tables.segments.row(89, 99), tables.segments.row(50, 60));
+  EXPECT_EQ(tables.segments.row({10, 20}), tables.segments.row({50, 60}));
+  EXPECT_NE(tables.segments.row({10, 20}), tables.segments.row({10, 21}));
+  EXPECT_NE(tables.segments.row({89, 99}), tables.segments.row({50, 60}));
 }
 
 // In the least room, where sizes rounded up to a 20th of it mostly leave no plan in the table.
@@ -139,9 +141,9 @@ TEST(SegmentTimes, SchedulesFitWhateverRoundingLoses) {
     const auto chain = testing::random_chain(choices, {30, 1'000'000'000, 2});
     const Tables tables(chain);
     const auto room = tables.least_room();
-    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, 20, kNever);
+    const SlotTimes slots({tables.model, tables.segments, tables.least, room}, {20});
     if (chain.stages.size() > 1) {
-      unknown += slots.time(1, chain.stages.size() - 1, room) == kNever ? 1 : 0;
+      unknown += slots.time({1, chain.stages.size() - 1}, room) == kNever ? 1 : 0;
     }
     ChainPlan plan;
     plan.actions = ChainSchedule(tables.model, slots, tables.least).actions(room);
