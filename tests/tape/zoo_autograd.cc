@@ -1,10 +1,12 @@
 // The zoo's users of autograd itself: functions of their own, several passes, parts without gradients,
 // control flow, and writes that no one sees.
+#include <any>
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include <remat/checkpoint.h>
+#include <remat/saved_tensor_hooks.h>
 
 #include "tests/tape/zoo_making.h"
 
@@ -123,6 +125,39 @@ std::vector<ZooModel> functions() {
       }))};
 }
 
+// ---- hooks -----------------------------------------------------------------------------------------
+
+// They hold an intermediate result themselves, and read another one in backward.
+ZooModel tensor_hooks() {
+  return operator_mix("TensorHooks", [](const at::Tensor& x, const at::Tensor& w) {
+    const auto h = x.mm(w).tanh(), y = h.mm(w).sigmoid();
+    y.retain_grad();
+    h.register_hook([scale = y.detach()](const at::Tensor& gradient) { return gradient * scale; });
+    return loss_of(y.mm(w)) + loss_of(h.exp());
+  });
+}
+
+// Around a part of the model, packing into something smaller that is still the same.
+ZooModel own_saved_tensor_hooks() {
+  return operator_mix("OwnSavedTensorHooks", [](const at::Tensor& x, const at::Tensor& w) {
+    const auto h = x.mm(w).relu();
+    at::Tensor y;
+    {
+      const SavedTensorHooks packing(
+          [](const at::Tensor& t) -> std::any {
+            return std::make_pair(t.to_sparse(), t.strides().vec());
+          },
+          [](const std::any& packed) {
+            const auto& [sparse, strides] =
+                std::any_cast<const std::pair<at::Tensor, std::vector<std::int64_t>>&>(packed);
+            return torch::empty_strided(sparse.sizes(), strides).copy_(sparse.to_dense());
+          });
+      y = torch::relu(h.mm(w) - 0.5) * h;
+    }
+    return loss_of(y.mm(w)) + loss_of(h.sin());
+  });
+}
+
 // ---- several passes --------------------------------------------------------------------------------
 
 ZooModel double_backward() {
@@ -218,6 +253,20 @@ ZooModel evaluation_inside() {
   });
 }
 
+// Fine-tuning: what is before the adapter needs no gradient, what is after it needs that of its input only.
+ZooModel frozen_parts() {
+  return zoo_model("FrozenParts", [] {
+    const auto before = torch::randn({16, 16}) * 0.3, after = torch::randn({16, 16}) * 0.3;
+    const auto down = weight({16, 2}), up = weight({2, 16});
+    const auto x = normal({8, 16});
+    return ZooParts{{down, up}, [=](int step) {
+                      const auto h = torch::gelu(x(step).mm(before));
+                      const auto y = h.mm(before) + torch::dropout(h, 0.1, true).mm(down).mm(up);
+                      return loss_of(torch::gelu(y.mm(after)).mm(after));
+                    }};
+  });
+}
+
 // ---- steps that differ -----------------------------------------------------------------------------
 
 ZooModel branches() {
@@ -273,10 +322,10 @@ ZooModel regions() {
 
 std::vector<ZooModel> zoo_autograd() {
   std::vector<ZooModel> all = functions();
-  for (auto& model :
-       std::vector<ZooModel>{double_backward(), gradient_penalty(), second_pass(), accumulation(),
-                             interleaved(), dropped_graph(), detached_parts(), evaluation_inside(),
-                             branches(), shapes(), regions()}) {
+  for (auto& model : std::vector<ZooModel>{
+           tensor_hooks(), own_saved_tensor_hooks(), frozen_parts(), double_backward(),
+           gradient_penalty(), second_pass(), accumulation(), interleaved(), dropped_graph(),
+           detached_parts(), evaluation_inside(), branches(), shapes(), regions()}) {
     all.push_back(std::move(model));
   }
   return all;

@@ -239,6 +239,45 @@ ZooModel moving_average() {
   });
 }
 
+// Operators that write each tensor of a list.
+ZooModel lists() {
+  return zoo_model("ListsWritten", [] {
+    const auto w = weight({16, 16});
+    const std::vector<at::Tensor> averages = {torch::zeros({8, 16}), torch::ones({8, 16})};
+    const auto x = normal({8, 16});
+    return ZooParts{{w},
+                    [=](int step) {
+                      const auto h = x(step).mm(w).tanh(), y = h.mm(w);
+                      {
+                        const torch::NoGradGuard no_grad;
+                        at::_foreach_mul_(averages, 0.9);
+                        at::_foreach_add_(averages, {h.detach(), y.detach()}, 0.1);
+                      }
+                      return loss_of(y * averages[0].exp()) + loss_of(h * averages[1].exp());
+                    },
+                    averages};
+  });
+}
+
+// Its running statistics are arguments four to seven, and written.
+ZooModel fake_quantization() {
+  return zoo_model("FakeQuantization", [] {
+    const auto w = weight({16, 16}), on = torch::ones({1}, at::kLong);
+    const std::vector<at::Tensor> state = {torch::zeros({1}), torch::zeros({1}), torch::ones({1}),
+                                           torch::zeros({1}, at::kInt)};
+    const auto x = normal({8, 16});
+    return ZooParts{{w},
+                    [=](int step) {
+                      auto low = state[0], high = state[1], scale = state[2], zero = state[3];
+                      const auto h = torch::fused_moving_avg_obs_fake_quant(
+                          x(step).mm(w).tanh(), on, on, low, high, scale, zero, 0.01, 0, 255, 0);
+                      return loss_of(h.mm(w)) +
+                             loss_of(torch::fake_quantize_per_tensor_affine(h, 0.1, 3, 0, 63) * h);
+                    },
+                    state};
+  });
+}
+
 // A parameter that the forward itself projects, as weight clipping does.
 ZooModel clipped_weights() {
   return operator_mix("WeightsClippedByTheForward", [](const at::Tensor& x, const at::Tensor& w) {
@@ -264,6 +303,8 @@ std::vector<ZooModel> zoo_in_place() {
           out_variants(),
           exchanged_storage(),
           moving_average(),
+          lists(),
+          fake_quantization(),
           clipped_weights()};
 }
 
