@@ -107,9 +107,9 @@ class PatternPacker {
   }
 
   bool code_all(int bits, std::uint8_t* to) {
+    alignas(64) std::array<std::uint8_t, kChunk> codes{};
     for (std::size_t at = 0; at < count_; at += kChunk) {
       const std::size_t count = std::min(kChunk, count_ - at);
-      alignas(64) std::array<std::uint8_t, kChunk> codes;
       if (!code(from_ + at, count, codes.data())) {
         if (!learn(from_ + at, count, std::size_t{1} << bits)) return false;
         code(from_ + at, count, codes.data());
@@ -118,10 +118,10 @@ class PatternPacker {
       std::fill(codes.begin() + static_cast<std::ptrdiff_t>(count),
                 codes.begin() + static_cast<std::ptrdiff_t>(whole), std::uint8_t{0});
       with_code_bits(bits, [&](auto constant) {
-        constexpr int kBits = decltype(constant)::value;
-        alignas(64) std::array<std::uint8_t, kChunk * kBits / 8> joined;
-        join_codes<kBits>(codes.data(), whole, joined.data());
-        std::memcpy(to + at * kBits / 8, joined.data(), (count * kBits + 7) / 8);
+        constexpr int code_bits = decltype(constant)::value;
+        alignas(64) std::array<std::uint8_t, kChunk * code_bits / 8> joined{};
+        join_codes<code_bits>(codes.data(), whole, joined.data());
+        std::memcpy(to + at * code_bits / 8, joined.data(), (count * code_bits + 7) / 8);
       });
     }
     return true;
@@ -129,21 +129,21 @@ class PatternPacker {
 
   // False if an element is none of the known patterns.
   bool code(const Element* from, std::size_t count, std::uint8_t* codes) const {
-    constexpr std::uint8_t kKnown = 0x80;
+    constexpr std::uint8_t is_known = 0x80;
     std::fill(codes, codes + count, std::uint8_t{0});
     for (std::size_t k = 0; k < known_count_; ++k) {
       const Element pattern = known_[k];
-      const auto code = static_cast<std::uint8_t>(k | kKnown);
+      const auto code = static_cast<std::uint8_t>(k | is_known);
       for (std::size_t i = 0; i < count; ++i) {
         codes[i] = static_cast<std::uint8_t>(codes[i] | (from[i] == pattern ? code : 0));
       }
     }
-    std::uint8_t all = kKnown;
+    std::uint8_t all = is_known;
     for (std::size_t i = 0; i < count; ++i) {
       all = static_cast<std::uint8_t>(all & codes[i]);
-      codes[i] = static_cast<std::uint8_t>(codes[i] & ~kKnown);
+      codes[i] = static_cast<std::uint8_t>(codes[i] & ~is_known);
     }
-    return all == kKnown;
+    return all == is_known;
   }
 
   const Element* from_;
@@ -157,7 +157,8 @@ void decode(const std::uint8_t* codes, std::size_t count,
             const std::array<Element, kMostPatterns>& known, Element* to) {
   if constexpr (bits == 1) {
     // Without looking up, which vectors cannot.
-    const Element first = known[0], difference = known[0] ^ known[1];
+    const Element first = known[0];
+    const auto difference = static_cast<Element>(known[0] ^ known[1]);
     for (std::size_t i = 0; i < count; ++i) {
       const auto mask = static_cast<Element>(Element{0} - Element{codes[i]});
       to[i] = static_cast<Element>(first ^ (mask & difference));
@@ -169,15 +170,16 @@ void decode(const std::uint8_t* codes, std::size_t count,
 
 template <class Element>
 void PackedValue::unpack_patterns(Element* to, std::size_t count) const {
-  std::array<Element, kMostPatterns> known;
+  std::array<Element, kMostPatterns> known{};
   std::memcpy(known.data(), known_.data(), sizeof(known));
   with_code_bits(bits_, [&](auto constant) {
-    constexpr int kBits = decltype(constant)::value;
+    constexpr int code_bits = decltype(constant)::value;
+    std::array<std::uint8_t, kChunk> codes{};
     for (std::size_t at = 0; at < count; at += kChunk) {
       const std::size_t chunk = std::min(kChunk, count - at);
-      std::array<std::uint8_t, kChunk> codes;
-      split_codes<kBits>(packed_.data_ptr<std::uint8_t>() + at * kBits / 8, chunk, codes.data());
-      decode<kBits>(codes.data(), chunk, known, to + at);
+      split_codes<code_bits>(packed_.data_ptr<std::uint8_t>() + at * code_bits / 8, chunk,
+                             codes.data());
+      decode<code_bits>(codes.data(), chunk, known, to + at);
     }
   });
 }
@@ -198,7 +200,7 @@ class RangePacker {
     packed.known_.resize(sizeof(Element));
     std::memcpy(packed.known_.data(), &least_, sizeof(Element));
     with_bits_of(static_cast<std::size_t>(packed.bits_) / 8, [&](auto narrow) {
-      write(reinterpret_cast<decltype(narrow)*>(packed.packed_.data_ptr<std::uint8_t>()));
+      write(static_cast<decltype(narrow)*>(packed.packed_.data_ptr()));
     });
     return packed;
   }
@@ -239,11 +241,10 @@ class RangePacker {
 
 template <class Element>
 void PackedValue::unpack_range(Element* to, std::size_t count) const {
-  Element least;
+  Element least{};
   std::memcpy(&least, known_.data(), sizeof(least));
   with_bits_of(static_cast<std::size_t>(bits_) / 8, [&](auto narrow) {
-    const auto* const from =
-        reinterpret_cast<const decltype(narrow)*>(packed_.data_ptr<std::uint8_t>());
+    const auto* const from = static_cast<const decltype(narrow)*>(packed_.data_ptr());
     for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<Element>(from[i] + least);
   });
 }
@@ -258,7 +259,8 @@ std::optional<PackedValue> pack(const at::Tensor& value) {
   const auto count = static_cast<std::size_t>(value.numel());
   return with_bits_of(value.itemsize(), [&](auto bits) -> std::optional<PackedValue> {
     using Element = decltype(bits);
-    const auto* const from = reinterpret_cast<const Element*>(torch_bridge::bytes_to_read(value));
+    const void* const bytes = torch_bridge::bytes_to_read(value);
+    const auto* const from = static_cast<const Element*>(bytes);
     if (auto packed = PatternPacker<Element>(from, count).pack(value)) return packed;
     if constexpr (sizeof(Element) > 1 && sizeof(Element) <= 8) {
       if (c10::isIntegralType(value.scalar_type(), /*includeBool=*/false)) {

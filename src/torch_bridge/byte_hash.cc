@@ -32,9 +32,10 @@ std::uint64_t absorbed(std::uint64_t state, Wide sum) {
 }
 
 void add_block(Hash128& state, const char* bytes) {
-  Wide low = 0, high = 0;
+  Wide low = 0;
+  Wide high = 0;
   for (std::size_t i = 0; i < kWords; i += 2) {
-    std::array<std::uint64_t, 2> words;
+    std::array<std::uint64_t, 2> words{};
     std::memcpy(words.data(), bytes + i * sizeof(std::uint64_t), sizeof(words));
     low += Wide{words[0] + kKeys[i]} * (words[1] + kKeys[i + 1]);
     high += Wide{words[0] + kKeys[i + kShift]} * (words[1] + kKeys[i + 1 + kShift]);

@@ -44,6 +44,7 @@ Dimensions walk_of(const at::Tensor& tensor) {
 /// Hashes rows: the innermost of the dimensions, in one piece or element by element.
 class RowHasher {
  public:
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): gathered_ is filled before it is read
   RowHasher(std::size_t element, Dimension row)
       : element_(element),
         row_(row),

@@ -85,7 +85,8 @@ struct CpuAllocator::Header {
   Block block;
 
   static Header* of(void* data) {
-    return reinterpret_cast<Header*>(static_cast<char*>(data) - kHeaderBytes);
+    void* const header = static_cast<char*>(data) - kHeaderBytes;
+    return static_cast<Header*>(header);
   }
 };
 
