@@ -49,8 +49,8 @@ class MemoryTracker {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Replaces LibTorch's CPU allocator for the rest of the process: blocks of 64 KiB and more come from huge
-/// pages and are reused, and every block is counted. Nothing calls it behind your back.
+/// Replaces LibTorch's CPU allocator for the rest of the process: blocks come from huge pages and are reused,
+/// and every block is counted. Nothing calls it behind your back.
 ///
 /// With the C library's malloc a training step faults its tensors in again and again, and the process
 /// holds a multiple of what is live. Here the large blocks keep about 4 % more resident than the most that
@@ -61,7 +61,7 @@ class MemoryTracker {
 /// Threads:  call it while no other thread allocates tensors, best first in main(). More calls do nothing.
 /// Lifetime: tensors from before go back to the allocator that made them. Blocks taken with
 ///           c10::Allocator::raw_allocate before must be released before.
-/// Cost:     as malloc for small blocks, and 64 bytes for each; large ones about 200 ns.
+/// Cost:     64 bytes for each block; the time of malloc or less for small ones, about 200 ns for large ones.
 void use_huge_page_allocator();
 
 /// Bytes of all CPU storages that are live now, on every thread, whoever made them, tracker or none.

@@ -19,9 +19,6 @@
 namespace remat::torch_bridge {
 namespace {
 
-// From here on glibc's malloc maps and unmaps, or trims and faults in again.
-constexpr std::size_t kLargeBytes = std::size_t{64} << 10;
-
 // Above LibTorch's own (0), so that what it installs later does not displace ours.
 constexpr std::uint8_t kPriority = 1;
 
@@ -73,8 +70,8 @@ void CpuLedger::unsubscribe(MemoryCounters* counters) {
 /// Memory of another allocator's.
 struct CpuAllocator::Block {
   void* begin;
-  void* context;              // what `deleter` takes
-  c10::DeleterFnPtr deleter;  // nullptr: from heap_
+  void* context;              // what `deleter` takes; of small_ the span
+  c10::DeleterFnPtr deleter;  // nullptr: from heap_ or small_
   bool reports_itself;        // to LibTorch's profiler
 };
 
@@ -122,12 +119,19 @@ CpuAllocator::Block CpuAllocator::make_block(std::size_t bytes) {
   // The allocators below have the messages for sizes that cannot be.
   if (bytes > PTRDIFF_MAX - kHeaderBytes) return block_of_previous(bytes);
   const std::size_t with_header = bytes + kHeaderBytes;
-  if (bytes >= kLargeBytes && huge_pages_.load(std::memory_order_relaxed)) {
-    if (void* const block = heap_.allocate(with_header); block != nullptr) {
-      return {block, block, nullptr, false};
-    }
+  if (huge_pages_.load(std::memory_order_relaxed)) {
+    if (const Block block = block_of_huge_pages(with_header); block.begin != nullptr) return block;
   }
   return block_of_previous(with_header);
+}
+
+CpuAllocator::Block CpuAllocator::block_of_huge_pages(std::size_t bytes) {
+  if (bytes <= SmallHeap::kMost) {
+    const SmallHeap::Block block = small_.allocate(bytes);
+    return {block.begin, block.span, nullptr, false};
+  }
+  void* const block = heap_.allocate(bytes);
+  return {block, block, nullptr, false};
 }
 
 CpuAllocator::Block CpuAllocator::block_of_previous(std::size_t bytes) {
@@ -161,10 +165,13 @@ void CpuAllocator::release(void* data) {
   const Block& block = header.block;
   if (!block.reports_itself) c10::profiledCPUMemoryReporter().Delete(data);
   allocator.ledger_.remove(header.allocation, static_cast<std::int64_t>(header.bytes));
-  if (block.deleter == nullptr) {
-    allocator.heap_.release(block.begin, header.bytes + kHeaderBytes);
-  } else {
+  const std::size_t with_header = header.bytes + kHeaderBytes;
+  if (block.deleter != nullptr) {
     block.deleter(block.context);
+  } else if (with_header <= SmallHeap::kMost) {
+    allocator.small_.release({block.begin, static_cast<SmallHeap::Span*>(block.context)});
+  } else {
+    allocator.heap_.release(block.begin, with_header);
   }
 }
 

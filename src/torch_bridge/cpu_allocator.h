@@ -1,4 +1,4 @@
-// LibTorch's CPU allocator, replaced: every block counted and, if asked for, the large ones from huge pages.
+// LibTorch's CPU allocator, replaced: every block counted and, if asked for, from huge pages.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 
 #include "torch_bridge/memory_counters.h"
 #include "torch_bridge/page_heap.h"
+#include "torch_bridge/small_heap.h"
 #include "torch_bridge/torch_version.h"
 
 namespace remat::torch_bridge {
@@ -43,7 +44,7 @@ class CpuLedger {
 };
 
 /// Blocks with a header in front of them, from the allocator that was there before; once huge pages are
-/// asked for, large ones from `PageHeap` as long as it has address space. Asks the thread's AllocationGate
+/// asked for, from `PageHeap` as long as it has address space, small ones by way of `SmallHeap`. Asks the thread's AllocationGate
 /// before each. Reports to LibTorch's profiler as LibTorch's own does.
 ///
 /// What is counted, and what gates are told, are the bytes that LibTorch asks for. A block takes 64 more, and
@@ -84,6 +85,7 @@ class CpuAllocator final : public c10::Allocator {
   struct Block;
   struct Header;
   Block make_block(std::size_t bytes);
+  Block block_of_huge_pages(std::size_t bytes);
   Block block_of_previous(std::size_t bytes);
 
   c10::Allocator* const previous_;
@@ -91,6 +93,7 @@ class CpuAllocator final : public c10::Allocator {
   std::atomic<bool> huge_pages_{false};
   CpuLedger ledger_;
   PageHeap heap_;
+  SmallHeap small_{heap_};
 };
 
 }  // namespace remat::torch_bridge
