@@ -14,7 +14,8 @@ namespace remat {
 struct GraphPlanOptions {
   Bytes memory;  ///< what the whole step may use, OpGraph::fixed included
   std::int64_t effort = 0;
-  /// A safety net for slow machines: plans that it cut short may differ between runs.
+  /// A safety net for slow machines: plans that it cut short may differ between runs. They are
+  /// at least as good as with a hundredth of the default effort, which it does not cut.
   std::optional<std::chrono::nanoseconds> time_limit = std::nullopt;
   /// A plan for the same graph, for this or another budget. Where it fits, the result takes no longer.
   const Plan* warm_start = nullptr;

@@ -41,7 +41,7 @@ CLI::Option* add_text(CLI::App& verb, const std::string& flag, const std::string
 }
 
 void add_search_flags(CLI::App& verb, PlanOptions& options) {
-  const auto add = [&verb](CLI::Option* option, const char* type) {
+  const auto add = [](CLI::Option* option, const char* type) {
     return option->type_name(type)->group("Search (planner graph)");
   };
   add(verb.add_option(

@@ -42,6 +42,10 @@ constexpr std::int64_t kShareOfFew = 60;
 // To make everything again for each use needs little memory, but work that grows with the square of the graph.
 constexpr std::size_t kMostOpsToDropAll = 1000;
 
+// Of the default effort: what brief searches get, beside one that time may cut.
+constexpr std::int64_t kShareOfBriefest = 100;
+constexpr std::int64_t kShareOfBrief = 10;
+
 // Of the effort, in percent: what goes to the neighbourhood of the choice that the lower bound found.
 constexpr std::int64_t kShareAroundBound = 10;
 
@@ -122,18 +126,43 @@ class GraphPlanner {
   }
 
   void search() {
+    const auto brief = plans_in_case_of_a_cut();
+    auto search = new_search();
+    spend(search, bound_.time ? effort_ : effort_ / kShareForLeastBudget);
+    take(search);
+    if (search.out_of_time()) {
+      for (const auto& plan : brief) consider(plan);
+    }
+    for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {
+      look_for_least_budget(search.nearest());
+    }
+    result_.plan.stopped_by = search.out_of_time() ? "time" : optimal() ? "optimal" : "effort";
+  }
+
+  RetentionSearch new_search() const {
     RetentionSearch search(space_, target().count());
     search.set_deadline(deadline());
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
     if (graph_.ops.size() <= kMostOpsToDropAll) {
       search.offer(Patterns(space_.gaps.size(), plan::kDropAlways));
     }
-    spend(search, bound_.time ? effort_ : effort_ / kShareForLeastBudget);
-    take(search);
-    for (int i = 0; i < kRoundsForLeastBudget && !result_.feasible && !search.out_of_time(); ++i) {
-      look_for_least_budget(search.nearest());
+    return search;
+  }
+
+  // A long search is hot for long: where time ends it then, it has nothing good. Brief ones have, the first of
+  // which is not cut. A search that its effort ends does without: it is the same with a time limit and without.
+  std::vector<Plan> plans_in_case_of_a_cut() const {
+    std::vector<Plan> plans;
+    if (!options_.time_limit || !bound_.time) return plans;
+    for (const auto share : {kShareOfBriefest, kShareOfBrief}) {
+      const auto effort = default_effort(graph_) / share;
+      if (effort >= effort_) break;
+      auto search = new_search();
+      if (share == kShareOfBriefest) search.set_deadline(std::nullopt);
+      spend(search, effort);
+      plans.push_back(found_by(search));
     }
-    result_.plan.stopped_by = search.out_of_time() ? "time" : optimal() ? "optimal" : "effort";
+    return plans;
   }
 
   bool optimal() const {
@@ -150,7 +179,7 @@ class GraphPlanner {
     const auto repetition = plan::RepeatedSearch::repetition_of(graph_, index_);
     if (!repetition) return search.search(effort);
     const plan::RepeatedSearch few(graph_, index_, space_, *repetition);
-    few.search(search, effort * kShareOfFew / 100, deadline());
+    few.search(search, effort * kShareOfFew / 100);
     search.refine(effort * (100 - kShareOfFew) / 100);
   }
 
@@ -166,10 +195,12 @@ class GraphPlanner {
     return start_ + *options_.time_limit;
   }
 
-  void take(RetentionSearch& search) {
+  Plan found_by(RetentionSearch& search) const {
     search.load(search.best() ? *search.best() : search.nearest());
-    consider(plan_of(search.state().runs()));
+    return plan_of(search.state().runs());
   }
+
+  void take(RetentionSearch& search) { consider(found_by(search)); }
 
   // Half-way between what was asked for and what was found.
   void look_for_least_budget(const Patterns& nearest) {

@@ -141,12 +141,19 @@ class LevelSchedule {
   using Place = LevelTimes::Place;
 
   std::vector<LevelAction> actions(std::int64_t steps) {
-    reverse_fresh(times_.top(), 0, steps);
+    reverse_fresh({0, steps}, times_.top());
     return std::move(actions_);
   }
 
  private:
-  void reverse_fresh(Place at, std::int64_t first, std::int64_t n) {
+  // `n` steps from `first` on.
+  struct Steps {
+    std::int64_t first = 0;
+    std::int64_t n = 0;
+  };
+
+  void reverse_fresh(Steps steps, Place at) {
+    const auto [first, n] = steps;
     while (at.level > 0 &&
            (at.slots == 0 || times_.fresh(at, n) == times_.fresh(times_.all_below(at), n))) {
       at = times_.all_below(at);
@@ -156,19 +163,20 @@ class LevelSchedule {
       return;
     }
     actions_.emplace_back(WriteState{first, level_of(at)});
-    reverse_stored(at, first, n);
+    reverse_stored(steps, at);
   }
 
-  void reverse_stored(Place at, std::int64_t first, std::int64_t n) {
+  void reverse_stored(Steps steps, Place at) {
+    auto [first, n] = steps;
     while (n > 1) {
       const auto j = times_.best_split(at, n);
       if (j == 0) {
         actions_.emplace_back(FreeState{first, level_of(at)});
-        reverse_fresh(times_.all_below(at), first, n);
+        reverse_fresh({first, n}, times_.all_below(at));
         return;
       }
       actions_.emplace_back(AdvanceSteps{first, first + j});
-      reverse_fresh({at.level, at.slots - 1}, first + j, n - j);
+      reverse_fresh({first + j, n - j}, {at.level, at.slots - 1});
       actions_.emplace_back(ReadState{first, level_of(at), j == 1});
       n = j;
     }

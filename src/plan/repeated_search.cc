@@ -53,25 +53,25 @@ std::int64_t RepeatedSearch::first_budget(std::int64_t budget) const {
   return RetentionState(reduced_space_, budget).peak() - above * kept_ / blocks_;
 }
 
-void RepeatedSearch::search(RetentionSearch& whole, std::int64_t effort, Deadline deadline) const {
+void RepeatedSearch::search(RetentionSearch& whole, std::int64_t effort) const {
   RetentionSearch few(reduced_space_, first_budget(whole.state().budget()));
-  few.set_deadline(deadline);
+  few.set_deadline(whole.deadline());
   few.search(effort * kFirstShare / 100);
   const auto& patterns = few.best() ? *few.best() : few.nearest();
   const auto rest = effort * (100 - kFirstShare) / 100 / kOrders;
-  adapt(whole, patterns, BlockOrder::kInProportion, rest, deadline);
-  adapt(whole, patterns, BlockOrder::kInTurn, rest, deadline);
+  adapt(whole, patterns, BlockOrder::kInProportion, rest);
+  adapt(whole, patterns, BlockOrder::kInTurn, rest);
 }
 
 void RepeatedSearch::adapt(RetentionSearch& whole, Patterns patterns, BlockOrder order,
-                           std::int64_t effort, Deadline deadline) const {
+                           std::int64_t effort) const {
   const auto budget = whole.state().budget();
   auto budget_of_few = first_budget(budget);
   for (int i = 0; i < kCorrections; ++i) {
     whole.offer(reduced_.expand(space_, {reduced_space_, patterns}, order));
     budget_of_few += (budget - whole.state().peak()) * kept_ / blocks_;
     RetentionSearch few(reduced_space_, budget_of_few);
-    few.set_deadline(deadline);
+    few.set_deadline(whole.deadline());
     few.offer(patterns);
     few.refine(effort / kCorrections);
     patterns = few.best() ? *few.best() : few.nearest();

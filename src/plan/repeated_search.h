@@ -1,7 +1,6 @@
 // The search over a graph of many equal blocks, as a transformer's: over a few of them first.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -27,16 +26,13 @@ class RepeatedSearch {
   RepeatedSearch(const OpGraph& graph, const graph::IndexedGraph& index,
                  const RetentionSpace& space, const Repetition& repetition);
 
-  /// Spends `effort` and offers what it finds to `whole`, whose budget is the one to meet.
-  void search(RetentionSearch& whole, std::int64_t effort,
-              std::optional<RetentionSearch::Clock::time_point> deadline) const;
+  /// Spends `effort` and offers what it finds to `whole`, whose budget and deadline are those to meet.
+  void search(RetentionSearch& whole, std::int64_t effort) const;
 
  private:
-  using Deadline = std::optional<RetentionSearch::Clock::time_point>;
-
   std::int64_t first_budget(std::int64_t budget) const;
-  void adapt(RetentionSearch& whole, Patterns patterns, BlockOrder order, std::int64_t effort,
-             Deadline deadline) const;
+  void adapt(RetentionSearch& whole, Patterns patterns, BlockOrder order,
+             std::int64_t effort) const;
 
   const RetentionSpace& space_;
   std::int32_t kept_ = 0;

@@ -29,7 +29,7 @@ constexpr double kPriceUp = 1.02;
 constexpr double kPriceDown = 0.985;
 constexpr double kLeastPrice = 0.05;
 constexpr double kHighestPrice = 1e5;
-constexpr int kMovesBetweenClocks = 4096;
+constexpr std::int64_t kWorkBetweenClocks = 1 << 15;  // a millisecond or two
 
 }  // namespace
 
@@ -86,7 +86,7 @@ void RetentionSearch::anneal(const Annealing& annealing, std::int64_t effort) {
 void RetentionSearch::run_level(const Annealing& annealing, double temperature, bool coarse,
                                 std::int64_t until) {
   energy_ = energy();
-  for (int moves = 1; work() < until && !finished(); ++moves) {
+  while (work() < until && !finished()) {
     state_.begin();
     if (coarse) {
       moves_.coarse(state_, random_);
@@ -103,11 +103,14 @@ void RetentionSearch::run_level(const Annealing& annealing, double temperature, 
         state_.undo();
       }
     }
-    if (moves % kMovesBetweenClocks == 0 && deadline_ && Clock::now() >= *deadline_) {
-      out_of_time_ = true;
-      return;
-    }
+    look_at_the_clock();
   }
+}
+
+void RetentionSearch::look_at_the_clock() {
+  if (!deadline_ || work() < next_look_) return;
+  next_look_ = work() + kWorkBetweenClocks;
+  out_of_time_ = Clock::now() >= *deadline_;
 }
 
 double RetentionSearch::energy() const {

@@ -33,6 +33,7 @@ class RetentionSearch {
   RetentionSearch(const RetentionSpace& space, std::int64_t budget);
 
   void set_deadline(std::optional<Clock::time_point> deadline) { deadline_ = deadline; }
+  std::optional<Clock::time_point> deadline() const { return deadline_; }
   bool out_of_time() const { return out_of_time_; }
 
   /// Stops as soon as what fits replays no longer than this, in ns.
@@ -59,6 +60,7 @@ class RetentionSearch {
   bool finished() const { return out_of_time_ || (best_ && best_replay_time_ <= goal_); }
   void anneal(const Annealing& annealing, std::int64_t effort);
   void run_level(const Annealing& annealing, double temperature, bool coarse, std::int64_t until);
+  void look_at_the_clock();
   double energy() const;
   void adapt_price();
   void remember();
@@ -69,6 +71,7 @@ class RetentionSearch {
   SearchRandom random_;
   std::optional<Clock::time_point> deadline_;
   bool out_of_time_ = false;
+  std::int64_t next_look_ = 0;  // at the clock, by work
   std::int64_t goal_ = -1;
   double price_ = 0;
   double energy_ = 0;

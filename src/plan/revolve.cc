@@ -54,17 +54,19 @@ class Binomials {
   WideSum before_ = 0;
 };
 
-void run(std::int64_t first, std::int64_t end, std::vector<ChainAction>& actions) {
-  actions.emplace_back(CheckpointStage{first});
-  for (auto i = first + 1; i < end; ++i) actions.emplace_back(PassStage{i});
+// Stages [first, end), to be reversed.
+struct Part {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+  std::int64_t slots = 0;
+};
+
+void run_to(std::int64_t kept, const Part& part, std::vector<ChainAction>& actions) {
+  actions.emplace_back(CheckpointStage{part.first});
+  for (auto i = part.first + 1; i < kept; ++i) actions.emplace_back(PassStage{i});
 }
 
 std::vector<ChainAction> revolve_actions(const ChainModel& model, std::int64_t slots) {
-  struct Part {
-    std::int64_t first = 0;
-    std::int64_t end = 0;
-    std::int64_t slots = 0;
-  };
   std::vector<ChainAction> actions;
   std::vector<Part> left = {{0, static_cast<std::int64_t>(model.stages()), slots}};
   while (!left.empty()) {
@@ -77,7 +79,7 @@ std::vector<ChainAction> revolve_actions(const ChainModel& model, std::int64_t s
       continue;
     }
     const auto kept = part.first + revolve_advance({part.end - part.first, part.slots});
-    run(part.first, kept, actions);
+    run_to(kept, part, actions);
     left.push_back({part.first, kept, part.slots});
     left.push_back({kept, part.end, part.slots - 1});
   }

@@ -214,6 +214,31 @@ TEST(PlanGraph, StopsWhenTimeIsOver) {
   EXPECT_EQ(plan_within(graph, options.memory).plan.stopped_by, "effort");
 }
 
+// The default effort takes seconds.
+TEST(PlanGraph, StopsWhenTimeIsOverAtTheDefaultEffort) {
+  const auto graph = testing::layers_graph(100, 100);
+  GraphPlanOptions options;
+  options.memory = Bytes(plain_peak_of(graph).count() / 2);
+  options.time_limit = 1ms;
+  EXPECT_EQ(plan_graph(graph, options).plan.stopped_by, "time");
+}
+
+// While a search that would take months is hot, it finds nothing that brief ones do not.
+TEST(PlanGraph, GivesWhatABriefSearchFindsWhereTimeCutsALongOne) {
+  const auto graph = testing::layers_graph(100, 100);
+  GraphPlanOptions options;
+  options.memory = Bytes(plain_peak_of(graph).count() / 4);
+  const auto brief = plan_within(graph, options.memory, default_effort(graph) / 100);
+  ASSERT_TRUE(brief.feasible);
+  options.effort = std::int64_t{1} << 50;
+  options.time_limit = 1ms;
+  const auto result = plan_graph(graph, options);
+  expect_sound(graph, options.memory, result);
+  ASSERT_TRUE(result.feasible);
+  EXPECT_EQ(result.plan.stopped_by, "time");
+  EXPECT_LE(result.plan.predicted_time, brief.plan.predicted_time);
+}
+
 // Each activation made again from the first one: two of them, two gradients.
 TEST(PlanGraph, FindsTheLeastBudgetOfADeepChain) {
   const auto result = plan_within(testing::layers_graph(12, 100), Bytes(1), 200'000);
