@@ -38,7 +38,11 @@ ZooModel operator_mix(std::string name, MixLoss loss) {
   return zoo_model(std::move(name), [loss = std::move(loss)]() -> ZooParts {
     const auto w = weight({16, 16});
     const auto x = normal({8, 16});
-    return {{w}, [=](int step) { return loss(x(step), w); }};
+    return {{w}, [=](int step) {
+              auto sum = loss(x(step), w);
+              for (const double scale : {0.9, 1.1, 1.2}) sum = sum + loss(x(step) * scale, w);
+              return sum;
+            }};
   });
 }
 

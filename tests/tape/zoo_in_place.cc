@@ -280,12 +280,18 @@ ZooModel fake_quantization() {
 
 // A parameter that the forward itself projects, as weight clipping does.
 ZooModel clipped_weights() {
-  return operator_mix("WeightsClippedByTheForward", [](const at::Tensor& x, const at::Tensor& w) {
-    {
-      const torch::NoGradGuard no_grad;
-      at::Tensor(w).clamp_(-0.5, 0.5);
-    }
-    return loss_of(x.mm(w).tanh().mm(w));
+  return zoo_model("WeightsClippedByTheForward", [] {
+    const auto w = weight({16, 16});
+    const auto x = normal({8, 16});
+    return ZooParts{{w}, [=](int step) {
+                      {
+                        const torch::NoGradGuard no_grad;
+                        at::Tensor(w).clamp_(-0.5, 0.5);
+                      }
+                      auto h = x(step);
+                      for (int i = 0; i < 6; ++i) h = h.mm(w).tanh();
+                      return loss_of(h);
+                    }};
   });
 }
 

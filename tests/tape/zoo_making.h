@@ -51,7 +51,8 @@ ZooParts parts_of(const Module& module, std::function<at::Tensor(int step)> loss
   return {module->parameters(), std::move(loss), module->buffers()};
 }
 
-/// A weight (16, 16) and inputs (8, 16): enough for most mixes of operators.
+/// A weight (16, 16) and inputs (8, 16): enough for most mixes of operators. The loss is summed over four
+/// times the inputs, so that what one of them saves is a fraction of the activation peak.
 using MixLoss = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& w)>;
 ZooModel operator_mix(std::string name, MixLoss loss);
 
