@@ -54,7 +54,7 @@ class Program {
     for (const auto n : sizes_.revolve) time_revolve(n);
     for (const auto n : sizes_.levels) time_levels(n);
     for (const auto n : sizes_.layers) time_graph(n);
-    for (const std::int64_t parts : {1, 10}) time_transformer(parts);
+    for (const std::int64_t parts : {1, 10}) time_decoder(parts);
     return std::move(rows_);
   }
 
@@ -106,15 +106,18 @@ class Program {
     time_graph("plan_graph, 50 %", "ops", graph, plain_peak(graph) / 2);
   }
 
-  // At half of what the plain step needs above its fixed bytes.
-  void time_transformer(std::int64_t attention_parts) {
+  // At half and a third of what the plain step needs above its fixed bytes.
+  void time_decoder(std::int64_t attention_parts) {
     testing::DecoderSizes sizes;
     sizes.blocks = sizes_.blocks;
     sizes.attention_parts = attention_parts;
     const auto graph = testing::transformer_step(sizes);
-    time_graph("plan_graph, 50 % of activations",
-               fmt::format("ops, {} decoder blocks", sizes.blocks), graph,
-               graph.fixed + (plain_peak(graph) - graph.fixed) / 2);
+    const auto activations = plain_peak(graph) - graph.fixed;
+    for (const int per_cent : {50, 33}) {
+      time_graph(fmt::format("plan_graph, {} % of activations", per_cent),
+                 fmt::format("ops, {} decoder blocks", sizes.blocks), graph,
+                 graph.fixed + activations / 100 * per_cent);
+    }
   }
 
   static Bytes plain_peak(const OpGraph& graph) {

@@ -38,6 +38,8 @@ constexpr std::int64_t kShareForLeastBudget = 5;
 
 // Of the effort, in percent: what the search over a few of many equal blocks gets.
 constexpr std::int64_t kShareOfFew = 60;
+// And what may be spent on making fit what these lead to, a little above a tight budget as it may be.
+constexpr std::int64_t kShareOfRepair = 10;
 
 // To make everything again for each use needs little memory, but work that grows with the square of the graph.
 constexpr std::size_t kMostOpsToDropAll = 1000;
@@ -180,7 +182,9 @@ class GraphPlanner {
     if (!repetition) return search.search(effort);
     const plan::RepeatedSearch few(graph_, index_, space_, *repetition);
     few.search(search, effort * kShareOfFew / 100);
-    search.refine(effort * (100 - kShareOfFew) / 100);
+    const auto before = search.work();
+    search.repair(effort * kShareOfRepair / 100);
+    search.refine(effort * (100 - kShareOfFew) / 100 - (search.work() - before));
   }
 
   Patterns replays_of_bound() const {

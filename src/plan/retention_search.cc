@@ -19,6 +19,8 @@ constexpr Annealing kRefinements[] = {
     {5e-4, kCoolingBy100, 0.5, 0, 20},
     {5e-4, kCoolingBy100, 0.5, 0, 50},
 };
+// Only down, and what is above the budget first.
+constexpr Annealing kRepair = {0, 1, 500, 0, 20};
 constexpr int kStartRuns = 8;
 constexpr int kRefinementRuns = 4;
 constexpr std::int64_t kStartShare = 70;  // percent of the effort
@@ -69,6 +71,12 @@ void RetentionSearch::refine(std::int64_t effort) {
     load(best_ ? *best_ : nearest_);
     anneal(kRefinements[run % std::size(kRefinements)], effort / kRefinementRuns);
   }
+}
+
+void RetentionSearch::repair(std::int64_t effort) {
+  if (!moves_.any() || best_ || finished()) return;
+  load(nearest_);
+  anneal(kRepair, effort);
 }
 
 void RetentionSearch::anneal(const Annealing& annealing, std::int64_t effort) {

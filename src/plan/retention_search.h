@@ -45,6 +45,8 @@ class RetentionSearch {
   /// Spends `effort` ops simulated. Starts from what was offered if anything was and `keep_start`.
   void search(std::int64_t effort);
   void refine(std::int64_t effort);
+  /// Where nothing fits: makes what comes nearest fit.
+  void repair(std::int64_t effort);
 
   /// What fits in least time; empty if nothing did.
   const std::optional<Patterns>& best() const { return best_; }

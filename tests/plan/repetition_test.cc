@@ -193,8 +193,12 @@ TEST(Repetition, FindsTheBlocksOfADecoder) {
   EXPECT_THAT(ops_of_block, ::testing::Each(80));
 }
 
-// Half of what the plain step needs above what is fixed. A tenth of the default effort simulates 500 steps: the
-// search that knows no blocks finds no plan with ten times that.
+double share_of_plain(std::chrono::nanoseconds time, const Plan& plan) {
+  return static_cast<double>(time.count()) / static_cast<double>(plan.plain_time.count());
+}
+
+// A tenth of the default effort simulates 500 steps. The search that knows no blocks finds no plan with ten times
+// that.
 TEST(PlanGraph, PlansADecoderOf20000OpsByItsBlocks) {
   const auto graph = testing::transformer_step({.blocks = 80, .attention_parts = 10});
   ASSERT_EQ(graph.ops.size(), 80 * 251 + 15);
@@ -203,18 +207,18 @@ TEST(PlanGraph, PlansADecoderOf20000OpsByItsBlocks) {
   const graph::IndexedGraph index(graph, "test");
   const RetentionSpace space(graph, index);
   const Bytes plain_peak(RetentionState(space, 1).peak());
-  const auto memory = graph.fixed + (plain_peak - graph.fixed) / 2;
-  const auto result = plan_graph(graph, {.memory = memory, .effort = effort});
-  ASSERT_TRUE(result.feasible);
-  EXPECT_EQ(result.plain_peak, plain_peak);
-  const auto simulation = simulate(graph, result.plan);
-  EXPECT_TRUE(simulation.valid());
-  EXPECT_LE(simulation.peak, memory);
-  EXPECT_EQ(simulation.time, result.plan.predicted_time);
-  const auto share_of_plain = [&](std::chrono::nanoseconds time) {
-    return static_cast<double>(time.count()) / static_cast<double>(result.plan.plain_time.count());
-  };
-  EXPECT_LT(share_of_plain(simulation.time), share_of_plain(result.plan.lower_bound_time) + 0.03);
+  for (const int share : {2, 3}) {  // of what the plain step needs above what is fixed
+    const auto memory = graph.fixed + (plain_peak - graph.fixed) / share;
+    const auto result = plan_graph(graph, {.memory = memory, .effort = effort});
+    ASSERT_TRUE(result.feasible) << share;
+    EXPECT_EQ(result.plain_peak, plain_peak);
+    const auto simulation = simulate(graph, result.plan);
+    EXPECT_TRUE(simulation.valid());
+    EXPECT_LE(simulation.peak, memory);
+    EXPECT_EQ(simulation.time, result.plan.predicted_time);
+    EXPECT_LT(share_of_plain(simulation.time, result.plan),
+              share_of_plain(result.plan.lower_bound_time, result.plan) + 0.04);
+  }
 }
 
 TEST(PlanGraph, LeavesSmallGraphsWhole) {
