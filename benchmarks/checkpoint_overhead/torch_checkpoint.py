@@ -57,6 +57,7 @@ def main(library, name, call, threads):
             torch.manual_seed(1)
             model = MODELS[name]()
         print(json.dumps(make_step(model, CALLS[call], tracker)), flush=True)
+    tracker.tracked_peak_stop()
 
 
 main(*sys.argv[1:])
