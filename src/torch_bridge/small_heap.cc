@@ -31,9 +31,9 @@ struct SmallHeap::Span {
     Free* next;
   };
 
-  std::size_t steps, bytes;  // of a block, of the whole
-  std::size_t used = 0;      // blocks handed out
-  std::size_t untouched;     // where those begin that never were
+  std::size_t steps = 0, bytes = 0;  // of a block, of the whole
+  std::size_t used = 0;              // blocks handed out
+  std::size_t untouched = 0;         // where those begin that never were
   Free* free = nullptr;
   Span *newer = nullptr, *older = nullptr;
 
@@ -42,7 +42,8 @@ struct SmallHeap::Span {
   void* take() {
     ++used;
     if (free != nullptr) return std::exchange(free, free->next);
-    return reinterpret_cast<char*>(this) + std::exchange(untouched, untouched + steps * kStep);
+    auto* const pages = static_cast<char*>(static_cast<void*>(this));
+    return pages + std::exchange(untouched, untouched + steps * kStep);
   }
 
   void put(void* block) {
@@ -92,7 +93,10 @@ SmallHeap::Span* SmallHeap::add_span(std::size_t steps) {
   const std::size_t bytes = std::max(kLeastSpan, 2 * kStep + kBlocks * steps * kStep);
   void* const pages = pages_.allocate(bytes);
   if (pages == nullptr) return nullptr;
-  auto* const span = new (pages) Span{steps, bytes, 0, 2 * kStep};
+  auto* const span = new (pages) Span();
+  span->steps = steps;
+  span->bytes = bytes;
+  span->untouched = 2 * kStep;  // after the span itself
   link(*span);
   return span;
 }
