@@ -28,4 +28,11 @@ class CheckpointError : public Error {
   explicit CheckpointError(const std::string& message) : Error(message) {}
 };
 
+/// A training step that does not fit its budget. The message names the operator that asked for memory, how
+/// much it asked for, and a budget that is known to work, or at least what this step would have needed.
+class BudgetError : public Error {
+ public:
+  explicit BudgetError(const std::string& message) : Error(message) {}
+};
+
 }  // namespace remat

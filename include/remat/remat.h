@@ -1,6 +1,7 @@
 // Everything that remat offers. The headers marked torch-free in src/README.md can be used without it.
 #pragma once
 
+#include <remat/budget.h>
 #include <remat/bytes.h>
 #include <remat/checkpoint.h>
 #include <remat/error.h>

@@ -48,6 +48,8 @@ void keep_until_pass_ends(std::shared_ptr<void> resource) {
       [resource = std::move(resource)]() mutable { resource.reset(); });
 }
 
+bool in_backward_pass() { return torch::autograd::get_current_graph_task_exec_info() != nullptr; }
+
 bool nodes_may_ask_again() {
   return current_group() != nullptr || !torch::autograd::get_current_graph_task_keep_graph();
 }

@@ -41,6 +41,9 @@ PassId current_pass();
 /// succeeds or throws. Needs current_pass() != nullptr.
 void keep_until_pass_ends(std::shared_ptr<void> resource);
 
+/// Whether this thread is inside a backward pass.
+bool in_backward_pass();
+
 /// Whether a tensor that a node of the current pass was given may be kept for it until the node is
 /// released: that comes right after the node has run, unless the graph is retained; in a group it is what
 /// the group is for.

@@ -45,9 +45,11 @@ void dispatch_to_interceptors(OpLevel level, const c10::OperatorHandle& op,
 void OpCall::proceed() {
   if (next_ == nullptr) {
     // An interceptor above autograd may have pushed one below it for this very call.
+    const c10::DispatchKey below = key_of(OpLevel::kBelowAutograd);
     const bool seen_below = level_ == OpLevel::kAboveAutograd &&
-                            innermost[index_of(OpLevel::kBelowAutograd)] != nullptr;
-    op_.redispatchBoxed(seen_below ? keys_.add(key_of(OpLevel::kBelowAutograd)) : keys_, &stack_);
+                            innermost[index_of(OpLevel::kBelowAutograd)] != nullptr &&
+                            !c10::impl::tls_is_dispatch_key_excluded(below);
+    op_.redispatchBoxed(seen_below ? keys_.add(below) : keys_, &stack_);
     return;
   }
   OpInterceptor* interceptor = next_;
@@ -143,5 +145,7 @@ InterceptorScope::~InterceptorScope() { innermost[index_of(level_)] = outer_; }
 InterceptorPause::InterceptorPause()
     : exclude_(c10::DispatchKeySet(key_of(OpLevel::kAboveAutograd)) |
                c10::DispatchKeySet(key_of(OpLevel::kBelowAutograd))) {}
+
+InterceptorPause::InterceptorPause(OpLevel level) : exclude_(c10::DispatchKeySet(key_of(level))) {}
 
 }  // namespace remat::torch_bridge

@@ -77,10 +77,12 @@ class InterceptorScope {
   c10::impl::IncludeDispatchKeyGuard include_;
 };
 
-/// While it lives, no interceptor sees this thread's operators: for work of remat's own.
+/// While it lives, no interceptor sees this thread's operators: for work of remat's own. With a level, none
+/// of that level.
 class InterceptorPause {
  public:
   InterceptorPause();
+  explicit InterceptorPause(OpLevel level);
 
  private:
   c10::impl::ExcludeDispatchKeyGuard exclude_;

@@ -1,0 +1,101 @@
+// Training within a number of bytes: any model, nothing annotated, the same gradients to the bit.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <remat/bytes.h>
+#include <remat/error.h>
+#include <remat/graph.h>
+
+namespace remat {
+
+struct BudgetOptions {
+  /// What the whole step may use of the CPU's memory as LibTorch allocates it: parameters, gradients, optimizer
+  /// state, activations, workspace.
+  Bytes memory;
+  /// How long plans are searched for, in operators simulated; 0 means about 2 s (default_effort).
+  std::int64_t effort = 0;
+  /// Plans kept at a time, one for each sequence of operators and shapes that steps have had.
+  std::int64_t plans = 8;
+};
+
+/// What the last step did, and how that compares with what was predicted.
+struct BudgetReport {
+  Bytes memory;          ///< the budget
+  Bytes fixed;           ///< in use when the step began
+  Bytes tracked_peak;    ///< in use at most while it ran
+  bool planned = false;  ///< whether it followed a plan to the end; otherwise the rest is 0
+  Bytes predicted_peak;
+  Bytes plain_peak;  ///< of the step without a budget
+  std::chrono::nanoseconds plain_time{0};
+  std::chrono::nanoseconds predicted_time{0};
+  std::chrono::nanoseconds lower_bound_time{0};  ///< no plan can take less within the budget
+  std::chrono::nanoseconds replay_time{0};       ///< measured
+  std::int64_t steps = 0;                        ///< since the budget was made
+  std::int64_t operators = 0;
+  std::int64_t replays = 0;
+  std::int64_t evictions = 0;  ///< decided when memory ran out, not by the plan
+  std::int64_t plans_made = 0;
+};
+
+/// How many bytes training may use, and the plans for it. One for each process: a second one is an error.
+///
+///     remat::Budget budget({.memory = remat::Bytes::parse("2GiB")});
+///     for (auto& batch : data) {
+///       remat::Step step(budget);
+///       loss(model, batch).backward();
+///       optimizer.step();
+///     }
+///
+/// The first steps are recorded and kept within the budget by letting go of what is cheapest to make again;
+/// then a plan is searched for the recorded step, between two steps, and the steps after it follow it. A step
+/// of other shapes or other control flow is told apart by its operators, and gets a plan of its own.
+///
+/// Making a budget installs an allocator that counts what LibTorch's own hands out (memory.h); call
+/// use_huge_page_allocator() before, if you want that.
+/// Errors:  InvalidArgument for options that cannot be; Error where operators cannot be intercepted, or another
+///          allocator has been installed, or there is a budget already.
+/// Threads: one step at a time.
+class Budget {
+ public:
+  explicit Budget(BudgetOptions options);
+  ~Budget();
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+
+  /// Counts bytes that the allocator does not see against the budget.
+  void include(Bytes bytes);
+
+  /// Of the last step that has ended.
+  BudgetReport report() const;
+
+  /// The last recorded step as the planners read it (`remat plan`); nullptr if none was recorded yet.
+  const OpGraph* graph() const;
+
+ private:
+  friend class Step;
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// The scope of one training step on this thread: forward, backward, optimizer.
+///
+/// Saved tensors that it let go of are made again when autograd asks for them, in it or after it.
+/// Errors: BudgetError out of the operator that does not fit, when nothing is left to let go of. Nothing is
+///         enforced outside of forward and backward: under NoGrad, in optimizer.step().
+class Step {
+ public:
+  explicit Step(Budget& budget);
+  ~Step();
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace remat

@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <remat/budget.h>
+#include <remat/memory.h>
+#include <remat/planner.h>
+
+#include "base/check.h"
+#include "tape/tape.h"
+#include "torch_bridge/cpu_allocator.h"
+
+namespace remat {
+namespace {
+
+// A step that ends with this share of the budget more or less than it began with is still like the next one.
+constexpr std::int64_t kSteadyShare = 2048;
+
+// A plan that did not hold what it promised is made anew for less memory, so many times.
+constexpr std::int64_t kCorrections = 4;
+
+std::atomic<bool> budget_exists{false};
+
+Bytes live_now() { return *live_cpu_bytes(); }
+
+}  // namespace
+
+/// Plans, and the step that the next one is to be made for.
+class Budget::Impl {
+ public:
+  explicit Impl(BudgetOptions options) : options_(options) {}
+
+  Bytes limit() const { return options_.memory - included_; }
+  void include(Bytes bytes) { included_ += bytes; }
+
+  /// Plans for what the last steps were, and gives all plans.
+  std::vector<std::shared_ptr<const tape::StepPlan>> plans() {
+    if (pending_) make_plan();
+    return plans_;
+  }
+
+  struct Ended {
+    std::shared_ptr<tape::Tape> tape;
+    Bytes at_start, peak, at_end;
+  };
+  void step_ended(const Ended& ended);
+
+  const BudgetReport& report() const { return report_; }
+  const OpGraph* graph() const { return graph_ ? &graph_->graph : nullptr; }
+
+ private:
+  struct Pending {
+    std::shared_ptr<tape::Tape> tape;
+    tape::StepGraph graph;
+    Bytes memory;
+    std::int64_t corrections = 0;
+    const Plan* warm_start = nullptr;
+  };
+
+  void describe(const Ended& ended);
+  void consider(const Ended& ended);
+  void correct(const Ended& ended, const std::shared_ptr<const tape::StepPlan>& plan);
+  void make_plan();
+
+  BudgetOptions options_;
+  Bytes included_;
+  std::vector<std::shared_ptr<const tape::StepPlan>> plans_;  // the latest first
+  std::optional<Pending> pending_;
+  std::optional<tape::StepGraph> graph_;
+  std::int64_t corrections_ = 0;
+  BudgetReport report_;
+};
+
+void Budget::Impl::step_ended(const Ended& ended) {
+  describe(ended);
+  if (const auto plan = ended.tape->failed_plan()) {
+    correct(ended, plan);
+  } else if (ended.tape->followed_plan() == nullptr) {
+    consider(ended);
+  }
+}
+
+void Budget::Impl::describe(const Ended& ended) {
+  const auto plan = ended.tape->followed_plan();
+  const tape::TapeCounts counts = ended.tape->counts();
+  const BudgetReport before = std::exchange(report_, {});
+  report_.memory = options_.memory;
+  report_.fixed = ended.at_start + included_;
+  report_.tracked_peak = ended.peak + included_;
+  report_.steps = before.steps + 1;
+  report_.plans_made = before.plans_made;
+  report_.operators = counts.ops;
+  report_.replays = counts.replays;
+  report_.evictions = counts.evictions;
+  report_.replay_time = std::chrono::nanoseconds(counts.replay_nanoseconds);
+  if (plan == nullptr) return;
+  report_.planned = true;
+  report_.predicted_peak = plan->plan.predicted_peak;
+  report_.plain_peak = plan->plain_peak;
+  report_.plain_time = plan->plan.plain_time;
+  report_.predicted_time = plan->plan.predicted_time;
+  report_.lower_bound_time = plan->plan.lower_bound_time;
+}
+
+/// A step without a plan: makes it the next one to plan for, if the step after it can be like it.
+void Budget::Impl::consider(const Ended& ended) {
+  const std::int64_t grown = (ended.at_end - ended.at_start).count();
+  tape::StepGraph graph =
+      tape::graph_of(ended.tape->record(), ended.tape->meter(), "step", ended.at_start + included_);
+  graph_ = graph;
+  if (std::abs(grown) > options_.memory.count() / kSteadyShare) return;
+  pending_ = Pending{ended.tape, std::move(graph), options_.memory};
+  corrections_ = 0;
+}
+
+/// Memory ran out although the plan said that it would not: plans for less.
+void Budget::Impl::correct(const Ended& ended, const std::shared_ptr<const tape::StepPlan>& plan) {
+  if (corrections_ >= kCorrections) return;
+  ++corrections_;
+  const Bytes memory = plan->plan.budget - Bytes(ended.tape->counts().largest_excess) -
+                       Bytes(plan->plan.budget.count() / 256);
+  pending_ = Pending{ended.tape, plan->graph, memory};
+  plans_.erase(std::find(plans_.begin(), plans_.end(), plan));
+}
+
+void Budget::Impl::make_plan() {
+  Pending pending = std::move(*pending_);
+  pending_.reset();
+  GraphPlanOptions options;
+  options.memory = pending.memory;
+  options.effort = options_.effort;
+  GraphPlanResult found = plan_graph(pending.graph.graph, options);
+  ++report_.plans_made;
+  auto plan = std::make_shared<tape::StepPlan>(
+      tape::compile(std::move(pending.graph), std::move(found.plan), pending.tape->record()));
+  plan->plan.budget = pending.memory;
+  plan->plain_peak = found.plain_peak;
+  plans_.insert(plans_.begin(), std::move(plan));
+  const auto most = static_cast<std::size_t>(options_.plans);
+  if (plans_.size() > most) plans_.resize(most);
+}
+
+// ---- Budget ---------------------------------------------------------------------------------------------------
+
+Budget::Budget(BudgetOptions options) {
+  REMAT_CHECK(options.memory > Bytes(0), InvalidArgument,
+              "remat::Budget: a budget is a positive number of bytes, not {}", options.memory.count());
+  REMAT_CHECK(options.effort >= 0, InvalidArgument,
+              "remat::Budget: effort is a number of operators, 0 or more, not {}", options.effort);
+  REMAT_CHECK(options.plans > 0, InvalidArgument,
+              "remat::Budget: at least one plan has to be kept, not {}", options.plans);
+  torch_bridge::CpuAllocator::install_counting("remat::Budget");
+  REMAT_CHECK(!budget_exists.exchange(true), Error,
+              "remat::Budget: there is a budget for the CPU already. Share it between steps and threads, or "
+              "destroy it first.");
+  impl_ = std::make_shared<Impl>(options);
+}
+
+Budget::~Budget() { budget_exists = false; }
+
+void Budget::include(Bytes bytes) { impl_->include(bytes); }
+BudgetReport Budget::report() const { return impl_->report(); }
+const OpGraph* Budget::graph() const { return impl_->graph(); }
+
+// ---- Step -----------------------------------------------------------------------------------------------------
+
+class Step::Impl {
+ public:
+  explicit Impl(std::shared_ptr<Budget::Impl> budget)
+      : budget_(std::move(budget)), tape_(make_tape()), at_start_(live_now()), scope_(*tape_) {}
+
+  ~Impl() {
+    const Bytes peak = at_start_ + tracker_.peak_bytes();
+    tape_->finish();
+    budget_->step_ended({tape_, at_start_, peak, live_now()});
+  }
+
+ private:
+  std::shared_ptr<tape::Tape> make_tape() {
+    tape::TapeOptions options;
+    options.plans = budget_->plans();
+    options.limit = budget_->limit().count();
+    return std::make_shared<tape::Tape>(std::move(options));
+  }
+
+  std::shared_ptr<Budget::Impl> budget_;
+  std::shared_ptr<tape::Tape> tape_;
+  Bytes at_start_;
+  MemoryTracker tracker_;
+  tape::Tape::Scope scope_;
+};
+
+Step::Step(Budget& budget) : impl_(std::make_unique<Impl>(budget.impl_)) {}
+Step::~Step() = default;
+
+}  // namespace remat

@@ -1,0 +1,78 @@
+#include "tape/plan_follower.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace remat::tape {
+
+void PlanFollower::reach(std::int32_t event, std::uint64_t signature) {
+  if (!looks_) return;
+  reached_ = static_cast<std::size_t>(event) + 1;
+  if (plan_ == nullptr || !matches(*plan_, event, signature)) change_plan(event, signature);
+  if (plan_ != nullptr) advance(event, true);
+}
+
+bool PlanFollower::matches(const StepPlan& plan, std::int32_t event,
+                           std::uint64_t signature) const {
+  return static_cast<std::size_t>(event) < plan.signatures.size() &&
+         plan.signatures[static_cast<std::size_t>(event)] == signature;
+}
+
+/// Signatures run from the start of the step: a plan that matches now has matched all along.
+void PlanFollower::change_plan(std::int32_t event, std::uint64_t signature) {
+  const auto found = std::find_if(plans_.begin(), plans_.end(), [&](const auto& plan) {
+    return matches(*plan, event, signature);
+  });
+  if (found == plans_.end()) {
+    plan_ = nullptr;
+    looks_ = false;
+    actions_.plan_left();
+    return;
+  }
+  plan_ = *found;
+  next_ = 0;
+  // What the other plan did not keep is made again when it is asked for.
+  for (std::int32_t earlier = 0; earlier < event; ++earlier) advance(earlier, false);
+}
+
+void PlanFollower::advance(std::int32_t event, bool with_replays) {
+  const std::shared_ptr<const StepPlan> plan = plan_;  // what is done for it may be its end
+  const bool stops = plan->has_entry[static_cast<std::size_t>(event)] != 0;
+  // Of an event without an entry only what it is time to let go of is done.
+  for (; plan_ == plan && next_ < plan->entries.size(); ++next_) {
+    const StepPlan::Entry entry = plan->entries[next_];
+    if (entry.kind == StepPlan::Kind::kDrop) {
+      actions_.drop_for_plan(static_cast<ValueIndex>(entry.subject));
+    } else if (!stops) {
+      return;
+    } else if (entry.kind == StepPlan::Kind::kReplay) {
+      if (with_replays) actions_.replay_for_plan(static_cast<ValueIndex>(entry.subject));
+    } else {
+      ++next_;
+      return;
+    }
+  }
+}
+
+void PlanFollower::stop() {
+  plans_.clear();
+  looks_ = false;
+}
+
+void PlanFollower::give_up() {
+  if (!looks_ || plan_ == nullptr) return;
+  failed_ = std::exchange(plan_, nullptr);
+  looks_ = false;
+  actions_.plan_left();
+}
+
+bool PlanFollower::decides(ValueIndex value) const {
+  return looks_ && plan_ != nullptr && at_place(value) < plan_->decides.size() &&
+         plan_->decides[at_place(value)] != 0;
+}
+
+bool PlanFollower::completed() const {
+  return plan_ != nullptr && reached_ == plan_->signatures.size();
+}
+
+}  // namespace remat::tape

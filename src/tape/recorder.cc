@@ -1,0 +1,334 @@
+#include "tape/recorder.h"
+
+#include <algorithm>
+
+#include "torch_bridge/repeated_call.h"
+#include "torch_bridge/stack_tensors.h"
+#include "torch_bridge/tensor_alias.h"
+
+namespace remat::tape {
+namespace {
+
+using torch_bridge::OpTraits;
+
+// A leaf of at most this size is copied when it is overwritten, without asking who needs it.
+constexpr std::int64_t kSmallLeaf = std::int64_t{64} << 10;
+
+c10::ArrayRef<c10::IValue> top(const torch::jit::Stack& stack, std::size_t count) {
+  return c10::ArrayRef<c10::IValue>(stack.data() + (stack.size() - count), count);
+}
+
+/// The arguments that a call writes, as bits; operators have fewer than 64.
+std::uint64_t written_arguments(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments) {
+  std::uint64_t bits = 0;
+  torch_bridge::for_each_written_argument(
+      traits.writes, arguments, [&](std::uint32_t index) { bits |= std::uint64_t{1} << index; });
+  return bits;
+}
+
+/// `value` without its tensors: nothing, or a list of undefined ones.
+c10::IValue without_tensors(const c10::IValue& value) {
+  if (value.isTensor()) return value.toTensor().defined() ? c10::IValue() : value;
+  if (!value.isList()) return value;
+  bool any = false;
+  torch_bridge::for_each_tensor(value, [&](const at::Tensor&) { any = true; });
+  if (!any) return value;
+  c10::List<c10::IValue> list = value.toList().copy();
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list.get(i).isTensor()) list.set(i, at::Tensor());
+  }
+  return list;
+}
+
+}  // namespace
+
+// ---- what an operator reads -------------------------------------------------------------------------
+
+Recorder::OpenOp Recorder::begin(torch_bridge::OpCall& call) {
+  const OpTraits& traits = torch_bridge::traits_of(call.op());
+  const auto arguments = top(call.stack(), call.argument_count());
+  OpenOp open{record_.ops.next(), {}, record_.arguments.size(), record_.constants.size()};
+  Op op;
+  op.traits = &traits;
+  op.grad_mode = c10::GradMode::is_enabled();
+  record_.ops.add(op);
+  add_arguments(arguments, open);
+  Op& added = record_.ops[open.index];
+  added.arguments = {open.arguments_begin, record_.arguments.size()};
+  judge(added, arguments);
+  add_constants(arguments);
+  added.constants = {open.constants_begin, record_.constants.size()};
+  if (!open.written.empty()) save_leaves_from(added, open.written);
+  return open;
+}
+
+void Recorder::add_arguments(c10::ArrayRef<c10::IValue> arguments, OpenOp& open) {
+  const std::uint64_t written = written_arguments(*record_.ops[open.index].traits, arguments);
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    TensorArgument argument;
+    argument.argument = static_cast<std::int32_t>(i);
+    argument.written = (written >> i & 1) != 0;
+    if (arguments[i].isTensor()) {
+      add_argument(arguments[i].toTensor(), argument, open);
+    } else if (arguments[i].isList()) {
+      for (const c10::IValue& element : arguments[i].toListRef()) {
+        ++argument.element;
+        if (element.isTensor()) add_argument(element.toTensor(), argument, open);
+      }
+    }
+  }
+}
+
+void Recorder::add_argument(const at::Tensor& tensor, TensorArgument argument, OpenOp& open) {
+  if (!tensor.defined()) return;
+  const OpTraits& traits = *record_.ops[open.index].traits;
+  if (!torch_bridge::is_plain(tensor)) {
+    argument.other = record_.others.add(torch_bridge::detached_alias(tensor));
+  } else {
+    argument.value = value_of(tensor);
+    argument.view = record_.add_view(torch_bridge::view_of(tensor));
+    argument.overwritten =
+        argument.written && traits.overwrites && torch_bridge::covers_storage(tensor);
+    if (!argument.overwritten) read(tensor, argument);
+    if (argument.written) {
+      open.written.push_back({record_.arguments.size() - open.arguments_begin, tensor});
+    }
+  }
+  record_.arguments.add(argument);
+}
+
+void Recorder::read(const at::Tensor& tensor, const TensorArgument& argument) {
+  Value& value = record_.values[argument.value];
+  ++value.readers;
+  // Nobody wrote it on the tape, and yet it is read: through a pointer somebody did. (tape.md, F9)
+  if (value.origin == Origin::kFresh && !argument.written) {
+    make_leaf(argument.value, tensor.storage());
+  }
+}
+
+ValueIndex Recorder::value_of(const at::Tensor& tensor) {
+  const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
+  if (slot != SlotIndex::kNone) return record_.slots[slot].current;
+  return add_leaf(tensor, record_.add_slot(tensor.storage()));
+}
+
+void Recorder::make_leaf(ValueIndex value, const c10::Storage& storage) {
+  Value& leaf = record_.values[value];
+  leaf.origin = Origin::kOutside;
+  leaf.sound = false;
+  leaf.held = storage;
+}
+
+void Recorder::add_constants(c10::ArrayRef<c10::IValue> arguments) {
+  for (const c10::IValue& argument : arguments) {
+    record_.constants.add(without_tensors(argument));
+  }
+}
+
+/// Decides whether the operator can be run again, and notes where its random numbers begin.
+void Recorder::judge(Op& op, c10::ArrayRef<c10::IValue> arguments) {
+  op.unsound_because = obstacle(op, arguments);
+  op.sound = op.unsound_because == nullptr;
+  if (!op.sound) return;
+  hold_unsound_arguments(op);
+  const at::Generator generator = torch_bridge::cpu_generator_of_call(*op.traits, arguments);
+  if (generator.defined()) {
+    op.rng = record_.rng_states.add(
+        torch_bridge::CpuRngState::of(*torch_bridge::cpu_generator(generator)));
+  }
+}
+
+const char* Recorder::obstacle(const Op& op, c10::ArrayRef<c10::IValue> arguments) const {
+  const OpTraits& traits = *op.traits;
+  if (!traits.repeatable) return "it may give other bits when it runs again";
+  if (traits.makes_fresh) return "its memory is not written yet";
+  if (traits.exchanges_storage || traits.resizes) return "it exchanges or resizes a storage";
+  if (traits.draws.may_draw_unseen) return "an operator of another library may draw random numbers";
+  const bool draws = traits.draws.generator >= 0 || traits.draws.tagged;
+  if (draws && !torch_bridge::draws_can_be_repeated(traits, arguments)) {
+    return "it draws from a generator that cannot be put back";
+  }
+  if (op.arguments.size() == 0 && !draws) return "it has no inputs: what it made is kept";
+  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
+    const TensorArgument& argument = record_.arguments[i];
+    if (argument.value == ValueIndex::kNone) {
+      if (argument.written) return "it writes a tensor without plain storage";
+      continue;
+    }
+    const Value& value = record_.values[argument.value];
+    if (argument.overwritten) continue;
+    if (value.lost) return "what it read has been overwritten";
+    if (value.origin == Origin::kFresh) return "it writes a part of memory that is not written yet";
+  }
+  return nullptr;
+}
+
+/// What cannot be made again, and a recipe reads, stays.
+void Recorder::hold_unsound_arguments(const Op& op) {
+  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
+    const TensorArgument& argument = record_.arguments[i];
+    if (argument.value == ValueIndex::kNone || argument.overwritten) continue;
+    Value& value = record_.values[argument.value];
+    if (!value.sound && !value.held) {
+      auto storage = record_.alive(value.slot);
+      if (storage) value.held = c10::Storage(std::move(storage));
+    }
+  }
+}
+
+// ---- leaves that are overwritten --------------------------------------------------------------------
+
+void Recorder::save_leaves_from(const Op& op, const std::vector<Written>& written) {
+  for (const Written& place : written) {
+    const TensorArgument& argument = record_.arguments[op.arguments.begin + place.argument];
+    const Value& value = record_.values[argument.value];
+    if (value.sound || value.origin == Origin::kFresh) continue;
+    // The recipes of the operator's other results read it, too.
+    const bool read_by_it = !argument.overwritten && op.sound && op.traits->result_count() > 1;
+    save_leaf(argument.value, read_by_it, place.tensor);
+  }
+}
+
+void Recorder::save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Tensor& tensor) {
+  const bool has_readers = record_.values[leaf].readers > 0;
+  const bool copy =
+      read_by_the_writer ||
+      (has_readers && (record_.values[leaf].bytes <= kSmallLeaf || events_.is_needed(leaf)));
+  c10::Storage old;
+  if (copy) old = torch_bridge::copy_of(tensor.storage());
+  Value& value = record_.values[leaf];
+  value.lost = !copy;
+  value.held = std::move(old);
+}
+
+// ---- what an operator makes -------------------------------------------------------------------------
+
+bool Recorder::end(torch_bridge::OpCall& call, OpenOp& open) {
+  const std::int32_t first = record_.outputs.size();
+  record_.ops[open.index].outputs = {first, first};
+  for (const Written& written : open.written) add_written(open, written);
+  add_results(top(call.stack(), call.result_count()), open);
+  record_.ops[open.index].outputs.end = record_.outputs.size();
+  const bool made_any = record_.outputs.size() > first;
+  if (!made_any) forget(open);
+  return made_any;
+}
+
+void Recorder::add_written(const OpenOp& open, const Written& written) {
+  const Op op = record_.ops[open.index];
+  const TensorArgument argument = record_.arguments[op.arguments.begin + written.argument];
+  const at::Tensor& tensor = written.tensor;
+  const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
+  if (slot == SlotIndex::kNone) {  // exchanged for one that the step has not met
+    add_leaf(tensor, record_.add_slot(tensor.storage()));
+    return;
+  }
+  const ValueIndex old = record_.slots[slot].current;
+  if (op.traits->exchanges_storage || record_.values[old].maker == open.index) return;
+  Output output;
+  output.argument = written.argument;
+  const Value& base = record_.values[old];
+  // Memory from outside the step stays whatever is written into it.
+  const bool base_is_known = argument.overwritten ? base.origin != Origin::kOutside : base.sound;
+  const bool recipe = op.sound && !op.traits->resizes && base_is_known;
+  replace(old, recipe ? add_made(tensor, output, slot, open) : add_leaf(tensor, slot));
+}
+
+void Recorder::add_results(c10::ArrayRef<c10::IValue> results, const OpenOp& open) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    Output output;
+    output.result = static_cast<std::int32_t>(i);
+    if (results[i].isTensor()) {
+      add_result(results[i].toTensor(), output, open);
+    } else if (results[i].isList()) {
+      for (const c10::IValue& element : results[i].toListRef()) {
+        ++output.element;
+        if (element.isTensor()) add_result(element.toTensor(), output, open);
+      }
+    }
+  }
+}
+
+void Recorder::add_result(const at::Tensor& tensor, Output output, const OpenOp& open) {
+  if (!torch_bridge::is_plain(tensor)) return;
+  if (record_.find(tensor.storage().unsafeGetStorageImpl()) != SlotIndex::kNone) return;  // a view
+  add_made(tensor, output, record_.add_slot(tensor.storage()), open);
+}
+
+ValueIndex Recorder::add_made(const at::Tensor& tensor, Output output, SlotIndex slot,
+                              const OpenOp& open) {
+  const Op& op = record_.ops[open.index];
+  Value value;
+  value.origin = op.traits->makes_fresh ? Origin::kFresh : Origin::kMade;
+  value.sound = op.sound;
+  value.written = output.argument >= 0;
+  value.slot = slot;
+  value.maker = open.index;
+  value.output = record_.outputs.size() - op.outputs.begin;
+  value.bytes = static_cast<std::int64_t>(tensor.storage().nbytes());
+  value.device = tensor.device();
+  output.value = record_.values.add(std::move(value));
+  output.view = record_.add_view(torch_bridge::view_of(tensor));
+  record_.outputs.add(output);
+  record_.slots[slot].current = output.value;
+  events_.value_made(output.value, tensor.storage());
+  return output.value;
+}
+
+ValueIndex Recorder::add_leaf(const at::Tensor& tensor, SlotIndex slot) {
+  Value value;
+  value.slot = slot;
+  value.bytes = static_cast<std::int64_t>(tensor.storage().nbytes());
+  value.device = tensor.device();
+  value.held = tensor.storage();
+  const ValueIndex index = record_.values.add(std::move(value));
+  record_.slots[slot].current = index;
+  return index;
+}
+
+void Recorder::replace(ValueIndex old, ValueIndex by) {
+  record_.values[old].next_version = by;
+  events_.value_overwritten(old, by);
+}
+
+/// An operator that made nothing: views, `item()`.
+void Recorder::forget(const OpenOp& open) {
+  for (std::int32_t i = open.arguments_begin; i < record_.arguments.size(); ++i) {
+    const TensorArgument& argument = record_.arguments[i];
+    if (argument.value != ValueIndex::kNone && !argument.overwritten) {
+      --record_.values[argument.value].readers;
+    }
+  }
+  record_.ops.truncate(static_cast<std::int32_t>(open.index));
+  record_.arguments.truncate(open.arguments_begin);
+  record_.constants.truncate(open.constants_begin);
+}
+
+// ---- writes by what is not recorded -----------------------------------------------------------------
+
+std::vector<Recorder::Overwritten> Recorder::begin_unrecorded_writes(torch_bridge::OpCall& call,
+                                                                     const OpTraits& traits) {
+  std::vector<Overwritten> overwritten;
+  const auto arguments = top(call.stack(), call.argument_count());
+  torch_bridge::for_each_written_argument(traits.writes, arguments, [&](std::uint32_t index) {
+    torch_bridge::for_each_tensor(arguments[index], [&](const at::Tensor& tensor) {
+      if (!torch_bridge::is_plain(tensor)) return;
+      const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
+      if (slot == SlotIndex::kNone) return;
+      const ValueIndex old = record_.slots[slot].current;
+      if (!record_.values[old].sound) save_leaf(old, false, tensor);
+      overwritten.push_back({old, tensor});
+    });
+  });
+  return overwritten;
+}
+
+void Recorder::end_unrecorded_writes(const std::vector<Overwritten>& written) {
+  for (const Overwritten& place : written) {
+    const SlotIndex slot = record_.find(place.tensor.storage().unsafeGetStorageImpl());
+    if (slot == SlotIndex::kNone || record_.slots[slot].current != place.old) continue;
+    replace(place.old, add_leaf(place.tensor, slot));
+  }
+}
+
+}  // namespace remat::tape

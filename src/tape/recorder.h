@@ -1,0 +1,107 @@
+// Writes operators down as they run: what they read and write, by storage and version, and whether they
+// can be run again.
+#pragma once
+
+#include <vector>
+
+#include "tape/records.h"
+#include "torch_bridge/op_interceptor.h"
+
+namespace remat::tape {
+
+/// Told of what happens to values while operators are recorded.
+class RecorderEvents {
+ public:
+  virtual ~RecorderEvents() = default;
+  /// `value` was made by the operator on the tape; `storage` has it.
+  virtual void value_made(ValueIndex value, const c10::Storage& storage) = 0;
+  /// `old` was overwritten in place by `written`, which has its storage now.
+  virtual void value_overwritten(ValueIndex old, ValueIndex written) = 0;
+  /// A leaf is about to be overwritten: whether recipes that somebody may still ask for read it.
+  virtual bool is_needed(ValueIndex leaf) = 0;
+};
+
+class Recorder {
+ public:
+  Recorder(StepRecord& record, RecorderEvents& events) : record_(record), events_(events) {}
+
+  /// Runs the call and notes how to make again what it made. `before` is called once the arguments are
+  /// noted, `after` when the operator has run and before its outputs are; both with its index. False if the
+  /// operator made nothing (views, `item()`): it is not on the tape then.
+  template <class Before, class After>
+  bool record(torch_bridge::OpCall& call, Before&& before, After&& after) {
+    OpenOp open = begin(call);
+    try {
+      before(open.index);
+      const torch_bridge::InterceptorPause pause(torch_bridge::OpLevel::kBelowAutograd);
+      call.proceed();
+    } catch (...) {
+      forget(open);
+      throw;
+    }
+    after(open.index);
+    return end(call, open);
+  }
+
+  /// Runs a call whose results are nobody's recipe (no gradients, or backward): only what it overwrites
+  /// matters.
+  template <class Proceed>
+  void watch(torch_bridge::OpCall& call, Proceed&& proceed) {
+    const torch_bridge::OpTraits& traits = torch_bridge::traits_of(call.op());
+    if (!traits.writes.any()) return proceed();
+    const std::vector<Overwritten> written = begin_unrecorded_writes(call, traits);
+    proceed();
+    end_unrecorded_writes(written);
+  }
+
+  /// The value of a tensor's storage now. One that the step has not met is a leaf.
+  ValueIndex value_of(const at::Tensor& tensor);
+
+  /// Makes `value` a leaf: kept by reference from now on. `storage` has it.
+  void make_leaf(ValueIndex value, const c10::Storage& storage);
+
+ private:
+  struct Written {
+    std::int32_t argument;  // place among the operator's tensor arguments
+    at::Tensor tensor;
+  };
+  struct OpenOp {
+    OpIndex index;
+    std::vector<Written> written;
+    std::int32_t arguments_begin, constants_begin;
+  };
+  struct Overwritten {
+    ValueIndex old;
+    at::Tensor tensor;
+  };
+
+  OpenOp begin(torch_bridge::OpCall& call);
+  bool end(torch_bridge::OpCall& call, OpenOp& open);
+
+  void add_arguments(c10::ArrayRef<c10::IValue> arguments, OpenOp& open);
+  void add_argument(const at::Tensor& tensor, TensorArgument argument, OpenOp& open);
+  void read(const at::Tensor& tensor, const TensorArgument& argument);
+  void add_constants(c10::ArrayRef<c10::IValue> arguments);
+  void judge(Op& op, c10::ArrayRef<c10::IValue> arguments);
+  const char* obstacle(const Op& op, c10::ArrayRef<c10::IValue> arguments) const;
+  void hold_unsound_arguments(const Op& op);
+  void save_leaves_from(const Op& op, const std::vector<Written>& written);
+  void save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Tensor& tensor);
+
+  void add_written(const OpenOp& open, const Written& written);
+  void add_results(c10::ArrayRef<c10::IValue> results, const OpenOp& open);
+  void add_result(const at::Tensor& tensor, Output output, const OpenOp& open);
+  ValueIndex add_made(const at::Tensor& tensor, Output output, SlotIndex slot, const OpenOp& open);
+  ValueIndex add_leaf(const at::Tensor& tensor, SlotIndex slot);
+  void replace(ValueIndex old, ValueIndex by);
+  void forget(const OpenOp& open);
+
+  std::vector<Overwritten> begin_unrecorded_writes(torch_bridge::OpCall& call,
+                                                   const torch_bridge::OpTraits& traits);
+  void end_unrecorded_writes(const std::vector<Overwritten>& written);
+
+  StepRecord& record_;
+  RecorderEvents& events_;
+};
+
+}  // namespace remat::tape

@@ -1,0 +1,183 @@
+// What a step leaves behind on the tape: values, the operators that made them, and how to make them
+// again. Flat arrays, addressed by index: a chain of any length is destroyed without recursion, and
+// recording allocates nothing once the arrays have grown. (tape.md, F18 and section 5)
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include <ATen/core/ivalue.h>
+#include <c10/core/Storage.h>
+#include <c10/util/intrusive_ptr.h>
+
+#include "torch_bridge/cpu_rng_state.h"
+#include "torch_bridge/op_traits.h"
+#include "torch_bridge/storage_view.h"
+
+namespace remat::tape {
+
+enum class SlotIndex : std::int32_t { kNone = -1 };   ///< a storage
+enum class ValueIndex : std::int32_t { kNone = -1 };  ///< the content of a storage at a version
+enum class OpIndex : std::int32_t { kNone = -1 };     ///< an operator of the forward, first run
+enum class ViewIndex : std::int32_t { kNone = -1 };
+enum class MomentIndex : std::int32_t { kNone = -1 };  ///< see StepRecord::moments
+
+template <class Index>
+constexpr std::size_t at_place(Index index) {
+  return static_cast<std::size_t>(index);
+}
+
+/// Where a value comes from.
+enum class Origin : std::uint8_t {
+  kOutside,  ///< there before the step, or made where the tape does not look: kept by reference
+  kFresh,    ///< memory that nobody has written yet
+  kMade,     ///< by an operator on the tape
+};
+
+/// A storage that the step has met. The weak reference keeps its address from being used again.
+struct Slot {
+  c10::weak_intrusive_ptr<c10::StorageImpl> address;
+  ValueIndex current = ValueIndex::kNone;  ///< the latest version
+  std::int32_t hooks = 0;                  ///< saved tensors that wait for it
+};
+
+struct Value {
+  Origin origin = Origin::kOutside;
+  bool sound = false;      ///< its recipe makes the same bits again; leaves are not, they are held
+  bool lost = false;       ///< a leaf that was overwritten though recipes may read it
+  bool plannable = false;  ///< in the planners' graph: made by a sound recipe, or about to be
+  bool written = false;    ///< by an argument of `maker`; otherwise it is a result
+  SlotIndex slot = SlotIndex::kNone;
+  OpIndex maker = OpIndex::kNone;
+  std::int32_t output = 0;  ///< which of the maker's outputs
+  std::int64_t bytes = 0;   ///< of the storage
+  c10::Device device = c10::kCPU;
+  std::int32_t readers = 0;
+  std::int32_t last_used = 0;  ///< the tape's clock
+  c10::Storage held;           ///< the tape's own reference; empty: nobody's, or somebody else's
+  ValueIndex next_version = ValueIndex::kNone;  ///< what took over its storage, in place
+};
+
+/// A tensor among an operator's arguments.
+struct TensorArgument {
+  std::int32_t argument = 0;
+  std::int32_t element = -1;  ///< of a list
+  bool written = false;
+  bool overwritten = false;              ///< wholly: the old content is not read
+  ValueIndex value = ValueIndex::kNone;  ///< kNone: not plain, `other` holds it
+  ViewIndex view = ViewIndex::kNone;
+  std::int32_t other = -1;
+};
+
+/// A value that an operator made: a storage that its call brought forth, or the new version of one.
+struct Output {
+  std::int32_t result = -1;    ///< of results; -1 for a written argument
+  std::int32_t element = -1;   ///< of a list of results
+  std::int32_t argument = -1;  ///< place among the operator's tensor arguments
+  ValueIndex value = ValueIndex::kNone;
+  ViewIndex view = ViewIndex::kNone;  ///< as the operator gave it
+};
+
+struct Range {
+  std::int32_t begin = 0, end = 0;
+  std::int32_t size() const { return end - begin; }
+};
+
+struct Op {
+  const torch_bridge::OpTraits* traits = nullptr;
+  Range constants;  ///< the argument stack; tensors are left out
+  Range arguments;
+  Range outputs;
+  std::int32_t rng = -1;
+  bool grad_mode = true;
+  bool sound = false;
+  const char* unsound_because = nullptr;
+  MomentIndex moment = MomentIndex::kNone;
+  std::int64_t nanoseconds = 0;
+};
+
+/// A piece of the step as the planner sees it: an operator of the forward that made values, or what
+/// autograd ran between two occasions on which it asked for saved tensors (in practice one node), or
+/// whatever else ran.
+struct Moment {
+  OpIndex op = OpIndex::kNone;
+  Range asked;  ///< in StepRecord::asked: the values that autograd asked for
+  std::int64_t nanoseconds = 0;
+  std::int64_t live_after = 0;   ///< allocated bytes when it had ended
+  std::int64_t alive_after = 0;  ///< bytes of plannable values then, the tape's and others'
+  /// Allocated bytes at most while it ran, beside the plannable values that it found alive.
+  std::int64_t others_peak = 0;
+  std::int64_t came = 0;   ///< bytes of plannable values that came into being in it
+  std::int32_t event = 0;  ///< with which it began, see StepRecord::events
+};
+
+/// A view without its arrays.
+struct StoredView {
+  std::int32_t first_number = 0;
+  std::int16_t dimensions = 0;
+  c10::ScalarType dtype = c10::kFloat;
+  bool conjugate = false, negative = false;
+  std::int64_t offset = 0;
+};
+
+template <class Index, class Element>
+class Arena {
+ public:
+  Index add(Element element) {
+    elements_.push_back(std::move(element));
+    return static_cast<Index>(elements_.size() - 1);
+  }
+  Element& operator[](Index index) { return elements_[at_place(index)]; }
+  const Element& operator[](Index index) const { return elements_[at_place(index)]; }
+  std::int32_t size() const { return static_cast<std::int32_t>(elements_.size()); }
+  Index next() const { return static_cast<Index>(elements_.size()); }
+  void truncate(std::int32_t size) { elements_.erase(elements_.begin() + size, elements_.end()); }
+  Element& back() { return elements_.back(); }
+  auto begin() { return elements_.begin(); }
+  auto end() { return elements_.end(); }
+  auto begin() const { return elements_.begin(); }
+  auto end() const { return elements_.end(); }
+
+ private:
+  std::vector<Element> elements_;
+};
+
+/// One step.
+class StepRecord {
+ public:
+  Arena<SlotIndex, Slot> slots;
+  Arena<ValueIndex, Value> values;
+  Arena<OpIndex, Op> ops;
+  Arena<MomentIndex, Moment> moments;
+  Arena<std::int32_t, TensorArgument> arguments;
+  Arena<std::int32_t, Output> outputs;
+  Arena<std::int32_t, c10::IValue> constants;
+  Arena<std::int32_t, at::Tensor> others;  ///< tensors that are not plain, kept as they are
+  Arena<std::int32_t, torch_bridge::CpuRngState> rng_states;
+  Arena<std::int32_t, ValueIndex> asked;
+  /// What steps are told apart by: an entry for each operator that began, for each saved tensor with which a
+  /// moment began, and for each other beginning; a signature of the step up to there.
+  Arena<std::int32_t, std::uint64_t> events;
+
+  ViewIndex add_view(const torch_bridge::StorageView& view);
+  torch_bridge::StorageView view(ViewIndex index) const;
+
+  /// The slot of a storage; kNone if the step has not met it.
+  SlotIndex find(const c10::StorageImpl* storage) const;
+  /// A slot for a storage that the step has not met.
+  SlotIndex add_slot(const c10::Storage& storage);
+  /// The storage of a slot while anybody holds it.
+  c10::intrusive_ptr<c10::StorageImpl> alive(SlotIndex slot) const;
+
+  /// Forgets which storages the slots stand for, and lets go of everything held: nobody can ask any more.
+  void release_tensors();
+
+ private:
+  Arena<ViewIndex, StoredView> views_;
+  std::vector<std::int64_t> numbers_;  // sizes, then strides, of each view
+  std::unordered_map<const c10::StorageImpl*, SlotIndex> slot_of_;
+};
+
+}  // namespace remat::tape

@@ -1,0 +1,66 @@
+// Makes values again.
+#pragma once
+
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "tape/records.h"
+
+namespace remat::tape {
+
+/// What the replayer asks of its surroundings.
+class ReplayEvents {
+ public:
+  virtual ~ReplayEvents() = default;
+  /// The storage of `value` if it is in memory, otherwise an empty one.
+  virtual c10::Storage resident(ValueIndex value) = 0;
+  /// `value` was made again in `storage`; whether it is to stay.
+  virtual bool replayed(ValueIndex value, const c10::Storage& storage) = 0;
+};
+
+/// Runs recipes, of any depth without recursion. What it makes on the way, and nobody wants to stay, lives
+/// only until it has been read.
+class Replayer {
+ public:
+  Replayer(StepRecord& record, ReplayEvents& events) : record_(record), events_(events) {}
+
+  /// Errors: Error if `value`, or a leaf that its recipe reads, is gone.
+  c10::Storage materialise(ValueIndex value);
+
+  /// Runs one operator again. What it reads is made first where it is not resident.
+  void run(OpIndex op);
+
+  /// Operators run again so far.
+  std::int64_t runs() const { return runs_; }
+
+ private:
+  // What one call of materialise() has at hand.
+  struct Work {
+    std::unordered_map<std::int32_t, c10::Storage> at_hand;
+    std::unordered_map<std::int32_t, std::int32_t> waiting;  // readers that have yet to run
+    std::unordered_set<std::int32_t> expanded;
+    std::vector<ValueIndex> todo;
+    ValueIndex target = ValueIndex::kNone;
+  };
+
+  void make_todo(Work& work);
+  bool gather(ValueIndex value, Work& work);
+  bool fetch(ValueIndex value, Work& work);
+  void finish(const Op& op, Work& work);
+  void check_recipe(ValueIndex value) const;
+
+  void run_with(const Op& op, Work& work);
+  torch::jit::Stack arguments_of(const Op& op, Work& work,
+                                 std::unordered_map<std::int32_t, c10::Storage>& written);
+  c10::Storage base_of(const TensorArgument& argument, Work& work,
+                       std::unordered_map<std::int32_t, c10::Storage>& written) const;
+  c10::Storage result_of(const Op& op, const Output& output,
+                         const torch::jit::Stack& results) const;
+
+  StepRecord& record_;
+  ReplayEvents& events_;
+  std::int64_t runs_ = 0;
+};
+
+}  // namespace remat::tape

@@ -1,0 +1,53 @@
+// A recorded step as a graph for the planners, and a plan for it as the tape follows it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <remat/graph.h>
+
+#include "tape/moment_meter.h"
+#include "tape/records.h"
+
+namespace remat::tape {
+
+/// The graph, and what its operators and values are on the tape.
+struct StepGraph {
+  OpGraph graph;
+  std::vector<MomentIndex> moment_of_op;  ///< kNone: bookkeeping
+  std::vector<ValueIndex> value_of;       ///< by value id; kNone: bookkeeping
+};
+
+/// What a measured step did. `at_start` are the bytes in use when it began.
+///
+/// Values are those with sound recipes. In-place operators that take over a value which nobody else reads
+/// are one operator with its maker. All else that was allocated rises and falls as it did in this step.
+StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const std::string& name,
+                   Bytes at_start);
+
+/// A plan, moment by moment.
+struct StepPlan {
+  enum class Kind : std::uint8_t {
+    kFirst,   ///< a moment's own run: `subject` is the event with which it begins
+    kReplay,  ///< `subject` is a value to make again
+    kDrop,    ///< `subject` is a value to let go of
+  };
+  struct Entry {
+    Kind kind = Kind::kFirst;
+    std::int32_t subject = 0;
+  };
+
+  StepGraph graph;
+  Plan plan;
+  Bytes plain_peak;
+  std::vector<std::uint64_t> signatures;  ///< of the step up to each event
+  std::vector<char> has_entry;            ///< by event
+  std::vector<char> decides;              ///< by value: whether the plan says when it is in memory
+  std::vector<Entry> entries;
+};
+
+StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record);
+
+}  // namespace remat::tape

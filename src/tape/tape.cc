@@ -1,0 +1,327 @@
+#include "tape/tape.h"
+
+#include <unordered_set>
+
+#include <c10/core/GradMode.h>
+
+#include <remat/error.h>
+
+#include "base/check.h"
+#include "tape/eviction.h"
+#include "tape/saved_value.h"
+#include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/graph_task.h"
+
+namespace remat::tape {
+namespace {
+
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+std::int64_t live_bytes() { return torch_bridge::CpuAllocator::installed()->ledger().live_bytes(); }
+
+}  // namespace
+
+Tape::Tape(TapeOptions options)
+    : options_(std::move(options)),
+      meter_(std::make_unique<MomentMeter>(record_, options_.measures)),
+      follower_(*this, options_.plans) {}
+
+Tape::Scope::Scope(Tape& tape)
+    : interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape), hooks_(tape), gate_(tape) {}
+
+void Tape::finish() {
+  const Lock lock(mutex_);
+  meter_->finish();
+  follower_.stop();
+  finished_ = true;
+}
+
+// ---- operators ------------------------------------------------------------------------------------------
+
+bool Tape::records_now() const {
+  return c10::GradMode::is_enabled() && !torch_bridge::in_backward_pass();
+}
+
+void Tape::intercept(torch_bridge::OpCall& call) {
+  const Lock lock(mutex_);
+  if (finished_) return call.proceed();
+  ++counts_.ops;
+  if (records_now()) return record(call);
+  if (meter_->other_op()) reach_event();
+  recorder_.watch(call, [&] {
+    const torch_bridge::InterceptorPause pause(torch_bridge::OpLevel::kBelowAutograd);
+    call.proceed();
+  });
+}
+
+void Tape::record(torch_bridge::OpCall& call) {
+  records_ = true;
+  const auto before = [&](OpIndex op) {
+    ++clock_;
+    for (std::int32_t i = record_.ops[op].arguments.begin; i < record_.ops[op].arguments.end; ++i) {
+      const ValueIndex value = record_.arguments[i].value;
+      if (value != ValueIndex::kNone) record_.values[value].last_used = clock_;
+    }
+    record_.ops[op].moment = meter_->begin(op, identity_of(op));
+    reach_event();
+  };
+  const auto after = [&](OpIndex op) {
+    meter_->stop_clock();
+    record_.ops[op].nanoseconds = record_.moments.back().nanoseconds;
+  };
+  try {
+    if (!recorder_.record(call, before, after)) meter_->cancel();
+  } catch (...) {
+    records_ = false;
+    meter_->cancel();
+    throw;
+  }
+  records_ = false;
+}
+
+void Tape::reach_event() {
+  end_visits();
+  const std::int32_t event = record_.events.size() - 1;
+  follower_.reach(event, record_.events[event]);
+}
+
+std::uint64_t Tape::identity_of(OpIndex index) const {
+  const Op& op = record_.ops[index];
+  std::uint64_t identity = mixed(op.traits->identity, op.grad_mode ? 1 : 0);
+  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
+    const TensorArgument& argument = record_.arguments[i];
+    identity = mixed(identity, static_cast<std::uint64_t>(argument.value));
+    if (argument.value == ValueIndex::kNone) continue;
+    const torch_bridge::StorageView view = record_.view(argument.view);
+    for (const std::int64_t size : view.sizes) identity = mixed(identity, size);
+    for (const std::int64_t stride : view.strides) identity = mixed(identity, stride);
+    identity = mixed(identity, view.offset * 64 + static_cast<std::int64_t>(view.dtype));
+  }
+  return identity;
+}
+
+// ---- values -----------------------------------------------------------------------------------------------
+
+void Tape::value_made(ValueIndex index, const c10::Storage& storage) {
+  Value& value = record_.values[index];
+  value.last_used = clock_;
+  value.plannable =
+      value.origin == Origin::kFresh || (value.origin == Origin::kMade && value.sound);
+  if (value.plannable) meter_->came(index);
+  const bool dropped = dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;
+  if (follower_.decides(index) && !dropped) value.held = storage;
+}
+
+void Tape::value_overwritten(ValueIndex old, ValueIndex by) {
+  Value& value = record_.values[old];
+  meter_->taken_over(old);
+  Value& successor = record_.values[by];
+  // A leaf may have a copy of its own.
+  const Slot& slot = record_.slots[successor.slot];
+  if (value.held && !(slot.address.expired()) &&
+      value.held.unsafeGetStorageImpl() == record_.alive(successor.slot).get()) {
+    value.held = c10::Storage();
+  }
+  if (record_.slots[successor.slot].hooks > 0 && !successor.held && !follower_.decides(by)) {
+    auto storage = record_.alive(successor.slot);
+    if (storage) successor.held = c10::Storage(std::move(storage));
+  }
+}
+
+bool Tape::is_needed(ValueIndex leaf) {
+  if (live_hooks_ == 0) return false;
+  std::unordered_set<std::int32_t> seen;
+  std::vector<ValueIndex> todo;
+  for (const Slot& slot : record_.slots) {
+    if (slot.hooks > 0) todo.push_back(slot.current);
+  }
+  while (!todo.empty()) {
+    const ValueIndex index = todo.back();
+    todo.pop_back();
+    if (index == leaf) return true;
+    const Value& value = record_.values[index];
+    if (!value.sound || !seen.insert(static_cast<std::int32_t>(index)).second) continue;
+    const Op& op = record_.ops[value.maker];
+    for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
+      const TensorArgument& argument = record_.arguments[i];
+      if (argument.value != ValueIndex::kNone && !argument.overwritten) {
+        todo.push_back(argument.value);
+      }
+    }
+  }
+  return false;
+}
+
+c10::Storage Tape::resident(ValueIndex index) {
+  const Value& value = record_.values[index];
+  if (value.held) return value.held;
+  if (record_.slots[value.slot].current != index) return {};
+  auto storage = record_.alive(value.slot);
+  return storage ? c10::Storage(std::move(storage)) : c10::Storage();
+}
+
+bool Tape::replayed(ValueIndex index, const c10::Storage& storage) {
+  ++counts_.replays;
+  const Value& value = record_.values[index];
+  if (value.held) return true;
+  const Slot& slot = record_.slots[value.slot];
+  const bool asked_later = slot.current == index && slot.hooks > 0;
+  const bool wanted = wanted_ != ValueIndex::kNone && value.maker == record_.values[wanted_].maker;
+  const bool stays = follower_.decides(index) ? wanted : asked_later;
+  if (stays) hold(index, storage);
+  return stays;
+}
+
+void Tape::hold(ValueIndex index, const c10::Storage& storage) {
+  Value& value = record_.values[index];
+  value.held = storage;
+  value.last_used = clock_;
+  if (value.sound) meter_->came(index);
+}
+
+void Tape::let_go(ValueIndex index) {
+  Value& value = record_.values[index];
+  if (!value.held || !value.sound) return;
+  value.held = c10::Storage();
+  meter_->let_go(index);
+}
+
+c10::Storage Tape::make(ValueIndex value) {
+  c10::Storage storage = resident(value);
+  if (storage) return storage;
+  meter_->before_replay();
+  const auto began = std::chrono::steady_clock::now();
+  storage = replayer_.materialise(value);
+  counts_.replay_nanoseconds +=
+      std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
+  meter_->after_replay();
+  return storage;
+}
+
+/// What was made for the node before this one, beside the plan, goes.
+void Tape::end_visits() {
+  for (const ValueIndex value : visitors_) let_go(value);
+  visitors_.clear();
+}
+
+// ---- saved tensors ------------------------------------------------------------------------------------------
+
+std::unique_ptr<torch::autograd::SavedVariableHooks> Tape::make_hooks() {
+  if (finished_ || torch_bridge::in_backward_pass()) return nullptr;
+  return std::make_unique<SavedValue>(shared_from_this());
+}
+
+Tape::Saved Tape::save(const at::Tensor& tensor) {
+  const Lock lock(mutex_);
+  const ValueIndex index = recorder_.value_of(tensor);
+  Value& value = record_.values[index];
+  ++record_.slots[value.slot].hooks;
+  ++live_hooks_;
+  if (!value.held && !follower_.decides(index)) value.held = tensor.storage();
+  return {value.slot, record_.add_view(torch_bridge::view_of(tensor))};
+}
+
+at::Tensor Tape::bring_back(const Saved& saved) {
+  const Lock lock(mutex_);
+  const ValueIndex index = record_.slots[saved.slot].current;
+  if (!finished_) {
+    ++clock_;
+    if (meter_->ask(index)) reach_event();
+  }
+  const bool was_held = static_cast<bool>(record_.values[index].held);
+  const c10::Storage storage = make(index);
+  record_.values[index].last_used = clock_;
+  if (!was_held && !record_.values[index].held) {
+    hold(index, storage);
+    if (follower_.decides(index) || finished_) visitors_.push_back(index);
+  }
+  return torch_bridge::tensor_on(storage, record_.view(saved.view));
+}
+
+void Tape::hook_died(SlotIndex index) {
+  const Lock lock(mutex_);
+  Slot& slot = record_.slots[index];
+  --slot.hooks;
+  --live_hooks_;
+  if (slot.hooks == 0 && !follower_.decides(slot.current)) {
+    let_go(slot.current);
+    Value& value = record_.values[slot.current];
+    if (!value.sound && value.readers == 0) value.held = c10::Storage();  // nobody's input
+  }
+  if (live_hooks_ > 0 || records_) return;
+  // Nobody can ask for anything any more.
+  for (std::int32_t i = 0; i < record_.values.size(); ++i) let_go(static_cast<ValueIndex>(i));
+  record_.release_tensors();
+}
+
+// ---- memory -------------------------------------------------------------------------------------------------
+
+bool Tape::enforces_now() const {
+  return !finished_ && (c10::GradMode::is_enabled() || torch_bridge::in_backward_pass());
+}
+
+void Tape::before_allocation(std::int64_t bytes) {
+  const Lock lock(mutex_);
+  if (!enforces_now()) return;
+  counts_.largest_excess = std::max(counts_.largest_excess, live_bytes() + bytes - options_.limit);
+  while (live_bytes() + bytes > options_.limit) {
+    follower_.give_up();
+    const ValueIndex victim = evictions_.next(record_, clock_);
+    if (victim == ValueIndex::kNone) throw_out_of_budget(bytes);
+    let_go(victim);
+    ++counts_.evictions;
+  }
+}
+
+void Tape::throw_out_of_budget(std::int64_t bytes) const {
+  const Moment* moment =
+      record_.moments.size() > 0
+          ? &record_.moments[static_cast<MomentIndex>(record_.moments.size() - 1)]
+          : nullptr;
+  const std::string what = moment == nullptr || moment->op == OpIndex::kNone
+                               ? "the backward pass"
+                               : record_.ops[moment->op].traits->name;
+  const std::int64_t live = live_bytes();
+  fail<BudgetError>(
+      "remat::Step: {} asks for {} bytes more, which the budget has no room for: {} bytes are in use, {} may "
+      "be, and nothing that could be made again is left to let go of. Give the budget at least {} bytes, or "
+      "make the batch smaller.",
+      what, bytes, live, options_.limit, live + bytes);
+}
+
+// ---- the plan -----------------------------------------------------------------------------------------------
+
+void Tape::replay_for_plan(ValueIndex value) {
+  wanted_ = value;
+  const c10::Storage storage = make(value);
+  wanted_ = ValueIndex::kNone;
+  if (!record_.values[value].held) hold(value, storage);
+}
+
+void Tape::drop_for_plan(ValueIndex value) {
+  // Of operators that are one in the plan, the last has yet to run.
+  if (at_place(value) >= static_cast<std::size_t>(record_.values.size())) {
+    dropped_ahead_.insert(static_cast<std::int32_t>(value));
+    return;
+  }
+  if (!record_.values[value].held) return;
+  ++counts_.planned_drops;
+  let_go(value);
+}
+
+void Tape::plan_left() {
+  for (std::int32_t i = 0; i < record_.values.size(); ++i) {
+    const auto index = static_cast<ValueIndex>(i);
+    const Slot& slot = record_.slots[record_.values[index].slot];
+    const bool asked_later = slot.current == index && slot.hooks > 0;
+    if (!asked_later) let_go(index);
+  }
+}
+
+TapeCounts Tape::counts() const { return counts_; }
+
+std::shared_ptr<const StepPlan> Tape::followed_plan() const {
+  return follower_.completed() ? follower_.plan() : nullptr;
+}
+
+}  // namespace remat::tape

@@ -1,0 +1,131 @@
+// The tape of one step on one thread: sees its operators, keeps or lets go of what autograd saves, and
+// makes it again when autograd asks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+#include <vector>
+
+#include "tape/eviction.h"
+#include "tape/moment_meter.h"
+#include "tape/plan_follower.h"
+#include "tape/recorder.h"
+#include "tape/records.h"
+#include "tape/replayer.h"
+#include "torch_bridge/allocation_gate.h"
+#include "torch_bridge/engine_hooks.h"
+#include "torch_bridge/op_interceptor.h"
+
+namespace remat::tape {
+
+struct TapeOptions {
+  /// Allocated bytes that may not be passed; what the ledger does not see is taken off already.
+  std::int64_t limit = 0;
+  bool measures = true;
+  /// Plans of steps known so far, that this one may turn out to be.
+  std::vector<std::shared_ptr<const StepPlan>> plans;
+};
+
+/// What a tape did.
+struct TapeCounts {
+  std::int64_t ops = 0;
+  std::int64_t replays = 0;
+  std::int64_t replay_nanoseconds = 0;
+  std::int64_t evictions = 0;
+  std::int64_t largest_excess = 0;  ///< bytes that an allocation was too large by, before evictions
+  std::int64_t planned_drops = 0;
+};
+
+class Tape final : public std::enable_shared_from_this<Tape>,
+                   private torch_bridge::OpInterceptor,
+                   private torch_bridge::HookProvider,
+                   private torch_bridge::AllocationGate,
+                   private RecorderEvents,
+                   private ReplayEvents,
+                   private PlanActions {
+ public:
+  explicit Tape(TapeOptions options);
+
+  /// What a saved tensor is on the tape.
+  struct Saved {
+    SlotIndex slot;
+    ViewIndex view;
+  };
+
+  /// While it lives, the tape sees this thread.
+  class Scope {
+   public:
+    explicit Scope(Tape& tape);
+
+   private:
+    torch_bridge::InterceptorScope interceptor_;
+    torch_bridge::HookScope hooks_;
+    torch_bridge::GateScope gate_;
+  };
+
+  /// The step is over: nothing is recorded or planned any more; saved tensors can still be asked for.
+  void finish();
+
+  // Of saved tensors, on any thread.
+  Saved save(const at::Tensor& tensor);
+  at::Tensor bring_back(const Saved& saved);
+  void hook_died(SlotIndex slot);
+
+  const StepRecord& record() const { return record_; }
+  const MomentMeter& meter() const { return *meter_; }
+  TapeCounts counts() const;
+  /// The plan that was followed to the end; nullptr if none was.
+  std::shared_ptr<const StepPlan> followed_plan() const;
+  /// The plan that was given up because memory ran out; nullptr if none was.
+  std::shared_ptr<const StepPlan> failed_plan() const { return follower_.failed(); }
+
+ private:
+  void intercept(torch_bridge::OpCall& call) override;
+  std::unique_ptr<torch::autograd::SavedVariableHooks> make_hooks() override;
+  void before_allocation(std::int64_t bytes) override;
+
+  void value_made(ValueIndex value, const c10::Storage& storage) override;
+  void value_overwritten(ValueIndex old, ValueIndex written) override;
+  bool is_needed(ValueIndex leaf) override;
+
+  c10::Storage resident(ValueIndex value) override;
+  bool replayed(ValueIndex value, const c10::Storage& storage) override;
+
+  void replay_for_plan(ValueIndex value) override;
+  void drop_for_plan(ValueIndex value) override;
+  void plan_left() override;
+
+  bool records_now() const;
+  bool enforces_now() const;
+  void record(torch_bridge::OpCall& call);
+  void reach_event();
+  std::uint64_t identity_of(OpIndex op) const;
+  c10::Storage make(ValueIndex value);
+  void hold(ValueIndex value, const c10::Storage& storage);
+  void let_go(ValueIndex value);
+  void end_visits();
+  [[noreturn]] void throw_out_of_budget(std::int64_t bytes) const;
+
+  std::recursive_mutex mutex_;
+  TapeOptions options_;
+  StepRecord record_;
+  std::unique_ptr<MomentMeter> meter_;
+  Recorder recorder_{record_, *this};
+  Replayer replayer_{record_, *this};
+  PlanFollower follower_;
+  EvictionOrder evictions_;
+  TapeCounts counts_;
+  std::int64_t live_hooks_ = 0;
+  std::int32_t clock_ = 0;
+  bool finished_ = false;
+  bool records_ = false;  // an operator, right now
+  std::unordered_set<std::int32_t>
+      dropped_ahead_;                      // values that the plan dropped before they were made
+  ValueIndex wanted_ = ValueIndex::kNone;  // being made for the plan
+  std::vector<ValueIndex> visitors_;  // made again for one node, the plan having no room for them
+};
+
+}  // namespace remat::tape

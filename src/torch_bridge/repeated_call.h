@@ -1,0 +1,35 @@
+// An operator run again: below autograd, in the gradient mode of its first run, with the random numbers
+// of its first run.
+// Tried on LibTorch 1.13.1.
+#pragma once
+
+#include <optional>
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/stack.h>
+
+#include "torch_bridge/cpu_rng_state.h"
+#include "torch_bridge/op_traits.h"
+
+namespace remat::torch_bridge {
+
+/// The generator that a call of `traits` on these arguments draws from: its argument, else the CPU's
+/// default one. Undefined if it draws nothing, or from no CPU generator.
+at::Generator cpu_generator_of_call(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments);
+
+/// Whether a call that draws can be repeated: from a CPU generator that it takes as an argument, or from the
+/// CPU's default one.
+bool draws_can_be_repeated(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments);
+
+/// Puts a tensor into an argument, or into its list there.
+void put_tensor(c10::IValue& place, std::int32_t element, at::Tensor tensor);
+
+/// Calls `traits` on `stack`, which holds its arguments and gets its results, as the first call ran. If
+/// `draws_from` is given, it draws from there. A generator that others see, the default one, is touched only
+/// for operators that take none as an argument, and put back: what another thread draws from it meanwhile is
+/// drawn again later.
+/// Autocast is off: the casts of the first run are operators of their own.
+void call_again(const OpTraits& traits, torch::jit::Stack& stack, bool grad_mode,
+                const CpuRngState* draws_from);
+
+}  // namespace remat::torch_bridge

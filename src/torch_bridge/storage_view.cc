@@ -1,0 +1,61 @@
+#include "torch_bridge/storage_view.h"
+
+#include <ATen/Functions.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <c10/core/TensorImpl.h>
+
+#include "torch_bridge/op_interceptor.h"
+
+namespace remat::torch_bridge {
+namespace {
+
+/// The bytes of a whole storage.
+at::Tensor bytes_of(const c10::Storage& storage) {
+  const auto count = static_cast<std::int64_t>(storage.nbytes());
+  const std::int64_t stride = 1;
+  return tensor_on(storage, {{&count, 1}, {&stride, 1}, 0, c10::kByte});
+}
+
+}  // namespace
+
+bool is_plain(const at::Tensor& tensor) {
+  if (!tensor.defined() || tensor.layout() != c10::kStrided) return false;
+  const auto* impl = tensor.unsafeGetTensorImpl();
+  return impl->has_storage() && !tensor.is_quantized() &&
+         tensor.storage().unsafeGetStorageImpl() != nullptr;
+}
+
+StorageView view_of(const at::Tensor& tensor) {
+  return {tensor.sizes(),       tensor.strides(), tensor.storage_offset(),
+          tensor.scalar_type(), tensor.is_conj(), tensor.is_neg()};
+}
+
+at::Tensor tensor_on(const c10::Storage& storage, const StorageView& view) {
+  const auto key = c10::computeDispatchKey(view.dtype, c10::kStrided, storage.device());
+  at::Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(
+      c10::Storage(storage), c10::DispatchKeySet(key), c10::scalarTypeToTypeMeta(view.dtype));
+  auto* impl = tensor.unsafeGetTensorImpl();
+  impl->set_sizes_and_strides(view.sizes, view.strides);
+  impl->set_storage_offset(view.offset);
+  if (view.conjugate) impl->_set_conj(true);
+  if (view.negative) impl->_set_neg(true);
+  return tensor;
+}
+
+bool covers_storage(const at::Tensor& tensor) {
+  return tensor.is_non_overlapping_and_dense() && tensor.nbytes() == tensor.storage().nbytes();
+}
+
+c10::Storage copy_of(const c10::Storage& storage) {
+  const InterceptorPause pause;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return bytes_of(storage).clone().storage();
+}
+
+c10::Storage fresh_storage(std::int64_t bytes, c10::Device device) {
+  const InterceptorPause pause;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return at::empty({bytes}, at::TensorOptions(c10::kByte).device(device)).storage();
+}
+
+}  // namespace remat::torch_bridge

@@ -1,0 +1,41 @@
+// How a tensor lies in its storage, and tensors made again on a storage, without an operator call.
+// Tried on LibTorch 1.13.1.
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Storage.h>
+
+namespace remat::torch_bridge {
+
+/// All that tells two views of one storage apart. The arrays are somebody else's.
+struct StorageView {
+  c10::IntArrayRef sizes;
+  c10::IntArrayRef strides;
+  std::int64_t offset = 0;
+  c10::ScalarType dtype = c10::kFloat;
+  bool conjugate = false;
+  bool negative = false;
+};
+
+/// Whether remat can make `tensor` again from the bytes of its storage: strided, with a storage, not
+/// quantised, not a subclass of another library.
+bool is_plain(const at::Tensor& tensor);
+
+/// Of a plain tensor. Refers to the arrays of `tensor`.
+StorageView view_of(const at::Tensor& tensor);
+
+/// A tensor without history on `storage`, with a version counter of its own.
+at::Tensor tensor_on(const c10::Storage& storage, const StorageView& view);
+
+/// Whether the view covers every byte of its storage once, in whatever order.
+bool covers_storage(const at::Tensor& tensor);
+
+/// A storage of the same size with the same bytes. Unseen by interceptors and autograd.
+c10::Storage copy_of(const c10::Storage& storage);
+
+/// A new storage of `bytes` bytes that nobody has written, on `device`. Unseen as copy_of.
+c10::Storage fresh_storage(std::int64_t bytes, c10::Device device);
+
+}  // namespace remat::torch_bridge

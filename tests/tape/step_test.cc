@@ -1,0 +1,224 @@
+// Training within a budget, on models small enough to say what happens.
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+#include <remat/budget.h>
+#include <remat/memory.h>
+#include <remat/simulator.h>
+
+namespace remat {
+namespace {
+
+constexpr std::int64_t kEffort = 100'000;
+
+/// Bits, out of sight of the allocator that is being watched.
+std::vector<char> bits_of(const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.detach().contiguous();
+  std::vector<char> bits(plain.nbytes());
+  if (!bits.empty()) std::memcpy(bits.data(), plain.data_ptr(), bits.size());
+  return bits;
+}
+
+torch::nn::Sequential deep_net() {
+  torch::manual_seed(1);
+  torch::nn::Sequential net;
+  for (int i = 0; i < 6; ++i) {
+    net->push_back(torch::nn::Linear(64, 64));
+    net->push_back(torch::nn::Tanh());
+    net->push_back(torch::nn::Dropout(0.1));
+  }
+  return net;
+}
+
+/// Five steps of AdamW; the bits of every loss, gradient and parameter.
+struct Training {
+  torch::nn::Sequential net = deep_net();
+  torch::optim::AdamW optimizer{net->parameters(), torch::optim::AdamWOptions(1e-3)};
+  std::vector<std::vector<char>> bits;
+
+  void step(std::int64_t batch) {
+    optimizer.zero_grad();
+    const at::Tensor loss = net->forward(torch::randn({batch, 64})).square().mean();
+    loss.backward();
+    bits.push_back(bits_of(loss));
+    for (const at::Tensor& parameter : net->parameters()) bits.push_back(bits_of(parameter.grad()));
+    optimizer.step();
+    for (const at::Tensor& parameter : net->parameters()) bits.push_back(bits_of(parameter));
+  }
+};
+
+std::vector<std::vector<char>> plain_bits(const std::vector<std::int64_t>& batches) {
+  Training training;
+  for (const auto batch : batches) training.step(batch);
+  return training.bits;
+}
+
+/// What a plain step needs, its activations at the peak among it.
+struct Plain {
+  Bytes peak;
+  Bytes fixed;
+  Plain() {
+    Training training;
+    training.step(512);
+    const Bytes before = *live_cpu_bytes();
+    MemoryTracker tracker;
+    training.step(512);
+    fixed = before;
+    peak = before + tracker.peak_bytes();
+  }
+  Bytes share(double of_activations) const {
+    return fixed + Bytes(static_cast<std::int64_t>(of_activations * (peak - fixed).count()));
+  }
+};
+
+class StepTest : public ::testing::Test {
+ protected:
+  StepTest() { use_huge_page_allocator(); }
+};
+
+// Breaks if: a saved tensor is made again with other bits, a plan is not followed, or memory runs over.
+TEST_F(StepTest, GivesTheSameBitsWithinHalfTheActivations) {
+  const std::vector<std::int64_t> batches(5, 512);
+  const auto expected = plain_bits(batches);
+  const Bytes memory = Plain().share(0.5);
+  Budget budget({memory, kEffort});
+  Training training;
+  for (const auto batch : batches) {
+    {
+      Step step(budget);
+      training.step(batch);
+    }
+    const BudgetReport report = budget.report();
+    EXPECT_LE(report.tracked_peak, memory);
+    EXPECT_GT(report.replays, 0);
+  }
+  EXPECT_EQ(training.bits, expected);
+  const BudgetReport report = budget.report();
+  EXPECT_TRUE(report.planned);
+  EXPECT_EQ(report.evictions, 0) << "the plan fits";
+  EXPECT_EQ(report.plans_made, 1);
+}
+
+// The graph's memory is the measured one.
+TEST_F(StepTest, PredictsThePeak) {
+  const Plain plain;
+  const Bytes memory = plain.share(0.5);
+  Budget budget({memory, kEffort});
+  Training training;
+  for (int i = 0; i < 4; ++i) {
+    Step step(budget);
+    training.step(512);
+  }
+  const BudgetReport report = budget.report();
+  ASSERT_TRUE(report.planned);
+  EXPECT_NEAR(report.predicted_peak.count(), report.tracked_peak.count(), memory.count() / 100);
+  EXPECT_NEAR(report.plain_peak.count(), plain.peak.count(), memory.count() / 50);
+}
+
+TEST_F(StepTest, ReplaysNothingWhereEverythingFits) {
+  Budget budget({Bytes::parse("8GiB"), kEffort});
+  Training training;
+  for (int i = 0; i < 4; ++i) {
+    Step step(budget);
+    training.step(512);
+  }
+  EXPECT_EQ(budget.report().replays, 0);
+  EXPECT_TRUE(budget.report().planned);
+}
+
+TEST_F(StepTest, StepsOfOtherShapesHavePlansOfTheirOwn) {
+  const std::vector<std::int64_t> batches = {512, 512, 384, 384, 512, 384, 512};
+  const auto expected = plain_bits(batches);
+  const Bytes memory = Plain().share(0.5);
+  Budget budget({memory, kEffort});
+  Training training;
+  std::vector<bool> planned;
+  for (const auto batch : batches) {
+    {
+      Step step(budget);
+      training.step(batch);
+    }
+    EXPECT_LE(budget.report().tracked_peak, memory);
+    planned.push_back(budget.report().planned);
+  }
+  EXPECT_EQ(training.bits, expected);
+  EXPECT_EQ(planned, (std::vector<bool>{false, false, false, true, true, true, true}));
+  EXPECT_EQ(budget.report().plans_made, 2);
+}
+
+TEST_F(StepTest, SaysWhatDoesNotFit) {
+  const Bytes memory = Plain().fixed + Bytes(100'000);
+  Budget budget({memory, kEffort});
+  Training training;
+  training.step(512);  // the optimizer's state
+  const Bytes before = *live_cpu_bytes();
+  try {
+    Step step(budget);
+    training.step(512);
+    FAIL() << "it fits";
+  } catch (const BudgetError& error) {
+    EXPECT_NE(std::string(error.what()).find("aten::"), std::string::npos) << error.what();
+  }
+  training.optimizer.zero_grad();
+  EXPECT_LE(*live_cpu_bytes(), before);
+}
+
+TEST_F(StepTest, IsAskedForAfterItHasEnded) {
+  const Bytes memory = Plain().share(0.5);
+  Training plain, budgeted;
+  torch::manual_seed(3);
+  plain.net->forward(torch::randn({512, 64})).square().mean().backward();
+  torch::manual_seed(3);
+  Budget budget({memory, kEffort});
+  at::Tensor loss;
+  {
+    Step step(budget);
+    loss = budgeted.net->forward(torch::randn({512, 64})).square().mean();
+  }
+  loss.backward();
+  for (std::size_t i = 0; i < plain.net->parameters().size(); ++i) {
+    EXPECT_TRUE(
+        torch::equal(plain.net->parameters()[i].grad(), budgeted.net->parameters()[i].grad()));
+  }
+}
+
+TEST_F(StepTest, OnlyOneBudgetAtATime) {
+  Budget budget({Bytes::parse("1GiB")});
+  EXPECT_THROW(Budget({Bytes::parse("1GiB")}), Error);
+}
+
+TEST_F(StepTest, RefusesWhatIsNoBudget) {
+  EXPECT_THROW(Budget({Bytes(0)}), InvalidArgument);
+  EXPECT_THROW(Budget({Bytes(1), -1}), InvalidArgument);
+  EXPECT_THROW(Budget({Bytes(1), 0, 0}), InvalidArgument);
+  Budget fine({Bytes(1)});
+}
+
+// A change in place between forward and backward is autograd's error, as without remat.
+TEST_F(StepTest, ChecksVersions) {
+  Budget budget({Bytes::parse("1GiB")});
+  Step step(budget);
+  const at::Tensor x = torch::ones({4}, torch::requires_grad());
+  at::Tensor y = x.exp();
+  const at::Tensor z = y.sin();
+  y.add_(1);
+  EXPECT_THROW(z.sum().backward(), c10::Error);
+}
+
+TEST_F(StepTest, LetsGoOfADroppedGraph) {
+  Budget budget({Bytes::parse("1GiB")});
+  const at::Tensor x = torch::ones({1000}, torch::requires_grad());
+  const Bytes before = *live_cpu_bytes();
+  Step step(budget);
+  { const at::Tensor y = x.exp().sin().tanh(); }
+  EXPECT_EQ(*live_cpu_bytes(), before);
+}
+
+}  // namespace
+}  // namespace remat
