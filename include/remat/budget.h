@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <remat/bytes.h>
 #include <remat/error.h>
@@ -39,6 +40,9 @@ struct BudgetReport {
   std::int64_t replays = 0;
   std::int64_t evictions = 0;  ///< decided when memory ran out, not by the plan
   std::int64_t plans_made = 0;
+  bool audited = false;  ///< whether it looked for what cannot be made again
+  /// Operators whose results are kept although operators like them can be run again, and why.
+  std::vector<std::string> pinned;
 };
 
 /// How many bytes training may use, and the plans for it. One for each process: a second one is an error.
@@ -54,6 +58,10 @@ struct BudgetReport {
 /// then a plan is searched for the recorded step, between two steps, and the steps after it follow it. A step
 /// of other shapes or other control flow is told apart by its operators, and gets a plan of its own.
 ///
+/// Until a plan has been followed once, steps are audited: every value is hashed when it is made, and compared
+/// when it is read and when it is made again. What was written through a pointer, or came out with other bits,
+/// is kept from then on; of the latter, the step throws Error before a gradient is formed.
+///
 /// Making a budget installs an allocator that counts what LibTorch's own hands out (memory.h); call
 /// use_huge_page_allocator() before, if you want that.
 /// Errors:  InvalidArgument for options that cannot be; Error where operators cannot be intercepted, or another
@@ -68,6 +76,11 @@ class Budget {
 
   /// Counts bytes that the allocator does not see against the budget.
   void include(Bytes bytes);
+
+  /// Has the next step look, as the first ones do, for memory that is written through pointers and for
+  /// operators that do not give the same bits again.
+  /// Cost: every value is hashed when it is made, when it is read and when it is made again.
+  void audit_next_step();
 
   /// Of the last step that has ended.
   BudgetReport report() const;

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -35,11 +37,9 @@ class Budget::Impl {
   Bytes limit() const { return options_.memory - included_; }
   void include(Bytes bytes) { included_ += bytes; }
 
-  /// Plans for what the last steps were, and gives all plans.
-  std::vector<std::shared_ptr<const tape::StepPlan>> plans() {
-    if (pending_) make_plan();
-    return plans_;
-  }
+  /// Plans for what the last steps were; then how the next one is to be taped.
+  tape::TapeOptions tape_options();
+  void audit_next_step() { audits_next_ = true; }
 
   struct Ended {
     std::shared_ptr<tape::Tape> tape;
@@ -67,14 +67,42 @@ class Budget::Impl {
   BudgetOptions options_;
   Bytes included_;
   std::vector<std::shared_ptr<const tape::StepPlan>> plans_;  // the latest first
+  std::unordered_set<const tape::StepPlan*> proven_;
+  std::unordered_map<std::uint64_t, std::string> pinned_;
+  bool audits_next_ = false;
   std::optional<Pending> pending_;
   std::optional<tape::StepGraph> graph_;
   std::int64_t corrections_ = 0;
   BudgetReport report_;
 };
 
+tape::TapeOptions Budget::Impl::tape_options() {
+  if (pending_) make_plan();
+  tape::TapeOptions options;
+  options.limit = limit().count();
+  options.plans = plans_;
+  options.pinned = pinned_;
+  // A plan is proven once a step that followed it to the end was audited.
+  const bool all_proven =
+      !plans_.empty() && std::all_of(plans_.begin(), plans_.end(), [&](const auto& plan) {
+        return proven_.count(plan.get()) > 0;
+      });
+  options.audits = !all_proven || std::exchange(audits_next_, false);
+  return options;
+}
+
 void Budget::Impl::step_ended(const Ended& ended) {
   describe(ended);
+  if (ended.tape->pinned().size() > pinned_.size()) {
+    // Plans that let go of it are none any more.
+    pinned_ = ended.tape->pinned();
+    plans_.clear();
+    proven_.clear();
+    pending_.reset();
+    return;
+  }
+  if (ended.tape->audits() && ended.tape->followed_plan())
+    proven_.insert(ended.tape->followed_plan().get());
   if (const auto plan = ended.tape->failed_plan()) {
     correct(ended, plan);
   } else if (ended.tape->followed_plan() == nullptr) {
@@ -94,6 +122,8 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.operators = counts.ops;
   report_.replays = counts.replays;
   report_.evictions = counts.evictions;
+  report_.audited = ended.tape->audits();
+  for (const auto& [signature, why] : ended.tape->pinned()) report_.pinned.push_back(why);
   report_.replay_time = std::chrono::nanoseconds(counts.replay_nanoseconds);
   if (plan == nullptr) return;
   report_.planned = true;
@@ -123,6 +153,7 @@ void Budget::Impl::correct(const Ended& ended, const std::shared_ptr<const tape:
                        Bytes(plan->plan.budget.count() / 256);
   pending_ = Pending{ended.tape, plan->graph, memory};
   plans_.erase(std::find(plans_.begin(), plans_.end(), plan));
+  proven_.erase(plan.get());
 }
 
 void Budget::Impl::make_plan() {
@@ -139,7 +170,10 @@ void Budget::Impl::make_plan() {
   plan->plain_peak = found.plain_peak;
   plans_.insert(plans_.begin(), std::move(plan));
   const auto most = static_cast<std::size_t>(options_.plans);
-  if (plans_.size() > most) plans_.resize(most);
+  while (plans_.size() > most) {
+    proven_.erase(plans_.back().get());
+    plans_.pop_back();
+  }
 }
 
 // ---- Budget ---------------------------------------------------------------------------------------------------
@@ -160,6 +194,7 @@ Budget::Budget(BudgetOptions options) {
 
 Budget::~Budget() { budget_exists = false; }
 
+void Budget::audit_next_step() { impl_->audit_next_step(); }
 void Budget::include(Bytes bytes) { impl_->include(bytes); }
 BudgetReport Budget::report() const { return impl_->report(); }
 const OpGraph* Budget::graph() const { return impl_->graph(); }
@@ -179,10 +214,7 @@ class Step::Impl {
 
  private:
   std::shared_ptr<tape::Tape> make_tape() {
-    tape::TapeOptions options;
-    options.plans = budget_->plans();
-    options.limit = budget_->limit().count();
-    return std::make_shared<tape::Tape>(std::move(options));
+    return std::make_shared<tape::Tape>(budget_->tape_options());
   }
 
   std::shared_ptr<Budget::Impl> budget_;

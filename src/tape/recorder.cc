@@ -50,7 +50,7 @@ Recorder::OpenOp Recorder::begin(torch_bridge::OpCall& call) {
   OpenOp open{record_.ops.next(), {}, record_.arguments.size(), record_.constants.size()};
   Op op;
   op.traits = &traits;
-  op.grad_mode = c10::GradMode::is_enabled();
+  op.state = torch_bridge::CallState::current();
   record_.ops.add(op);
   add_arguments(arguments, open);
   Op& added = record_.ops[open.index];
@@ -85,10 +85,10 @@ void Recorder::add_argument(const at::Tensor& tensor, TensorArgument argument, O
   if (!torch_bridge::is_plain(tensor)) {
     argument.other = record_.others.add(torch_bridge::detached_alias(tensor));
   } else {
-    argument.value = value_of(tensor);
-    argument.view = record_.add_view(torch_bridge::view_of(tensor));
     argument.overwritten =
         argument.written && traits.overwrites && torch_bridge::covers_storage(tensor);
+    argument.value = argument.overwritten ? known_value_of(tensor) : value_of(tensor);
+    argument.view = record_.add_view(torch_bridge::view_of(tensor));
     if (!argument.overwritten) read(tensor, argument);
     if (argument.written) {
       open.written.push_back({record_.arguments.size() - open.arguments_begin, tensor});
@@ -107,6 +107,15 @@ void Recorder::read(const at::Tensor& tensor, const TensorArgument& argument) {
 }
 
 ValueIndex Recorder::value_of(const at::Tensor& tensor) {
+  const ValueIndex value = known_value_of(tensor);
+  if (events_.is_unchanged(value, tensor.storage())) return value;
+  const ValueIndex leaf = add_leaf(tensor, record_.values[value].slot);
+  events_.changed_unseen(value, leaf);
+  replace(value, leaf);
+  return leaf;
+}
+
+ValueIndex Recorder::known_value_of(const at::Tensor& tensor) {
   const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
   if (slot != SlotIndex::kNone) return record_.slots[slot].current;
   return add_leaf(tensor, record_.add_slot(tensor.storage()));

@@ -19,6 +19,10 @@ class RecorderEvents {
   virtual void value_overwritten(ValueIndex old, ValueIndex written) = 0;
   /// A leaf is about to be overwritten: whether recipes that somebody may still ask for read it.
   virtual bool is_needed(ValueIndex leaf) = 0;
+  /// Whether `value`, about to be read from `storage`, is what its operator made, as far as anybody looks.
+  virtual bool is_unchanged(ValueIndex value, const c10::Storage& storage) = 0;
+  /// It is not: `leaf` is what is there now.
+  virtual void changed_unseen(ValueIndex old, ValueIndex leaf) = 0;
 };
 
 class Recorder {
@@ -54,7 +58,8 @@ class Recorder {
     end_unrecorded_writes(written);
   }
 
-  /// The value of a tensor's storage now. One that the step has not met is a leaf.
+  /// The value of a tensor's storage now. One that the step has not met is a leaf, and so is one that has been
+  /// written through a pointer.
   ValueIndex value_of(const at::Tensor& tensor);
 
   /// Makes `value` a leaf: kept by reference from now on. `storage` has it.
@@ -92,6 +97,7 @@ class Recorder {
   void add_results(c10::ArrayRef<c10::IValue> results, const OpenOp& open);
   void add_result(const at::Tensor& tensor, Output output, const OpenOp& open);
   ValueIndex add_made(const at::Tensor& tensor, Output output, SlotIndex slot, const OpenOp& open);
+  ValueIndex known_value_of(const at::Tensor& tensor);
   ValueIndex add_leaf(const at::Tensor& tensor, SlotIndex slot);
   void replace(ValueIndex old, ValueIndex by);
   void forget(const OpenOp& open);

@@ -14,6 +14,7 @@
 
 #include "torch_bridge/cpu_rng_state.h"
 #include "torch_bridge/op_traits.h"
+#include "torch_bridge/repeated_call.h"
 #include "torch_bridge/storage_view.h"
 
 namespace remat::tape {
@@ -91,7 +92,7 @@ struct Op {
   Range arguments;
   Range outputs;
   std::int32_t rng = -1;
-  bool grad_mode = true;
+  torch_bridge::CallState state;
   bool sound = false;
   const char* unsound_because = nullptr;
   MomentIndex moment = MomentIndex::kNone;

@@ -107,7 +107,7 @@ void Replayer::run_with(const Op& op, Work& work) {
   std::unordered_map<std::int32_t, c10::Storage> written;
   torch::jit::Stack stack = arguments_of(op, work, written);
   const auto* draws = op.rng >= 0 ? &record_.rng_states[op.rng] : nullptr;
-  torch_bridge::call_again(*op.traits, stack, op.grad_mode, draws);
+  torch_bridge::call_again(*op.traits, stack, op.state, draws);
   ++runs_;
   for (std::int32_t i = op.outputs.begin; i < op.outputs.end; ++i) {
     const Output& output = record_.outputs[i];

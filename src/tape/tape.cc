@@ -24,7 +24,9 @@ std::int64_t live_bytes() { return torch_bridge::CpuAllocator::installed()->ledg
 Tape::Tape(TapeOptions options)
     : options_(std::move(options)),
       meter_(std::make_unique<MomentMeter>(record_, options_.measures)),
-      follower_(*this, options_.plans) {}
+      follower_(*this, options_.plans) {
+  if (options_.audits) audit_.emplace(record_);
+}
 
 Tape::Scope::Scope(Tape& tape)
     : interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape), hooks_(tape), gate_(tape) {}
@@ -62,7 +64,13 @@ void Tape::record(torch_bridge::OpCall& call) {
       const ValueIndex value = record_.arguments[i].value;
       if (value != ValueIndex::kNone) record_.values[value].last_used = clock_;
     }
-    record_.ops[op].moment = meter_->begin(op, identity_of(op));
+    Op& begun = record_.ops[op];
+    begun.moment = meter_->begin(op, identity_of(op));
+    const auto pinned = options_.pinned.find(record_.events.back());
+    if (pinned != options_.pinned.end()) {
+      begun.sound = false;
+      begun.unsound_because = pinned->second.c_str();
+    }
     reach_event();
   };
   const auto after = [&](OpIndex op) {
@@ -87,7 +95,7 @@ void Tape::reach_event() {
 
 std::uint64_t Tape::identity_of(OpIndex index) const {
   const Op& op = record_.ops[index];
-  std::uint64_t identity = mixed(op.traits->identity, op.grad_mode ? 1 : 0);
+  std::uint64_t identity = mixed(op.traits->identity, op.state.grad_mode ? 1 : 0);
   for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
     const TensorArgument& argument = record_.arguments[i];
     identity = mixed(identity, static_cast<std::uint64_t>(argument.value));
@@ -108,6 +116,7 @@ void Tape::value_made(ValueIndex index, const c10::Storage& storage) {
   value.plannable =
       value.origin == Origin::kFresh || (value.origin == Origin::kMade && value.sound);
   if (value.plannable) meter_->came(index);
+  if (audit_ && value.sound) audit_->made(index, storage);
   const bool dropped = dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;
   if (follower_.decides(index) && !dropped) value.held = storage;
 }
@@ -125,6 +134,52 @@ void Tape::value_overwritten(ValueIndex old, ValueIndex by) {
   if (record_.slots[successor.slot].hooks > 0 && !successor.held && !follower_.decides(by)) {
     auto storage = record_.alive(successor.slot);
     if (storage) successor.held = c10::Storage(std::move(storage));
+  }
+}
+
+bool Tape::is_unchanged(ValueIndex value, const c10::Storage& storage) {
+  return !audit_ || finished_ || !record_.values[value].sound ||
+         audit_->is_unchanged(value, storage);
+}
+
+void Tape::changed_unseen(ValueIndex old, ValueIndex leaf) {
+  static_cast<void>(leaf);
+  pin(record_.values[old].maker, "its result is changed through a pointer");
+  record_.values[old].sound = false;
+  record_.values[old].lost = true;
+  keep_what_depends_on(old);
+}
+
+void Tape::pin(OpIndex index, const char* because) {
+  const Op& op = record_.ops[index];
+  const std::uint64_t signature = record_.events[record_.moments[op.moment].event];
+  options_.pinned.emplace(signature, op.traits->name + ": " + because);
+}
+
+/// Recipes that read what is gone are none any more.
+void Tape::keep_what_depends_on(ValueIndex changed) {
+  std::unordered_set<std::int32_t> gone{static_cast<std::int32_t>(changed)};
+  const auto is_gone = [&](const TensorArgument& argument) {
+    return argument.value != ValueIndex::kNone && !argument.overwritten &&
+           gone.count(static_cast<std::int32_t>(argument.value)) > 0;
+  };
+  for (auto i = static_cast<std::int32_t>(record_.values[changed].maker) + 1;
+       i < record_.ops.size(); ++i) {
+    const Op op = record_.ops[static_cast<OpIndex>(i)];
+    bool depends = false;
+    for (std::int32_t k = op.arguments.begin; k < op.arguments.end; ++k) {
+      depends = depends || is_gone(record_.arguments[k]);
+    }
+    for (std::int32_t k = op.outputs.begin; depends && k < op.outputs.end; ++k) {
+      const ValueIndex value = record_.outputs[k].value;
+      const c10::Storage storage = resident(value);
+      if (storage) {
+        hold(value, storage);
+      } else {
+        gone.insert(static_cast<std::int32_t>(value));
+      }
+      record_.values[value].sound = false;
+    }
   }
 }
 
@@ -162,6 +217,7 @@ c10::Storage Tape::resident(ValueIndex index) {
 
 bool Tape::replayed(ValueIndex index, const c10::Storage& storage) {
   ++counts_.replays;
+  prove(index, storage);
   const Value& value = record_.values[index];
   if (value.held) return true;
   const Slot& slot = record_.slots[value.slot];
@@ -196,6 +252,29 @@ c10::Storage Tape::make(ValueIndex value) {
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
   meter_->after_replay();
   return storage;
+}
+
+void Tape::prove(ValueIndex index, const c10::Storage& storage) {
+  const OpIndex maker = record_.values[index].maker;
+  const torch_bridge::OpTraits& traits = *record_.ops[maker].traits;
+  if (!audit_ || torch_bridge::leaves_bytes_unwritten(traits.handle) ||
+      audit_->is_the_same(index, storage)) {
+    return;
+  }
+  pin(maker, "it gives other bits when it runs again");
+  fail<Error>(
+      "remat::Step: {} gave other bits when it was run again than the first time; the gradient has not been "
+      "used. Its results are kept from the next step on: repeat this one (Budget::run does).",
+      traits.name);
+}
+
+/// Whether a value can be made again: what nobody saw being changed cannot.
+bool Tape::may_go(ValueIndex index) {
+  const Value& value = record_.values[index];
+  if (!audit_ || !value.sound || audit_->is_unchanged(index, value.held)) return true;
+  pin(value.maker, "its result is changed through a pointer");
+  record_.values[index].sound = false;
+  return false;
 }
 
 /// What was made for the node before this one, beside the plan, goes.
@@ -268,6 +347,7 @@ void Tape::before_allocation(std::int64_t bytes) {
     follower_.give_up();
     const ValueIndex victim = evictions_.next(record_, clock_);
     if (victim == ValueIndex::kNone) throw_out_of_budget(bytes);
+    if (!may_go(victim)) continue;
     let_go(victim);
     ++counts_.evictions;
   }
@@ -304,7 +384,7 @@ void Tape::drop_for_plan(ValueIndex value) {
     dropped_ahead_.insert(static_cast<std::int32_t>(value));
     return;
   }
-  if (!record_.values[value].held) return;
+  if (!record_.values[value].held || !may_go(value)) return;
   ++counts_.planned_drops;
   let_go(value);
 }

@@ -6,9 +6,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "tape/audit.h"
 #include "tape/eviction.h"
 #include "tape/moment_meter.h"
 #include "tape/plan_follower.h"
@@ -27,6 +31,10 @@ struct TapeOptions {
   bool measures = true;
   /// Plans of steps known so far, that this one may turn out to be.
   std::vector<std::shared_ptr<const StepPlan>> plans;
+  /// Whether every value is compared with what it was when it is read and when it is made again.
+  bool audits = true;
+  /// Operators whose results are not made again, by the signature of the step up to them.
+  std::unordered_map<std::uint64_t, std::string> pinned;
 };
 
 /// What a tape did.
@@ -74,6 +82,10 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   at::Tensor bring_back(const Saved& saved);
   void hook_died(SlotIndex slot);
 
+  /// Operators whose results are not made again, and why: those that it was given, and those it found.
+  const std::unordered_map<std::uint64_t, std::string>& pinned() const { return options_.pinned; }
+  bool audits() const { return audit_.has_value(); }
+
   const StepRecord& record() const { return record_; }
   const MomentMeter& meter() const { return *meter_; }
   TapeCounts counts() const;
@@ -90,6 +102,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void value_made(ValueIndex value, const c10::Storage& storage) override;
   void value_overwritten(ValueIndex old, ValueIndex written) override;
   bool is_needed(ValueIndex leaf) override;
+  bool is_unchanged(ValueIndex value, const c10::Storage& storage) override;
+  void changed_unseen(ValueIndex old, ValueIndex leaf) override;
 
   c10::Storage resident(ValueIndex value) override;
   bool replayed(ValueIndex value, const c10::Storage& storage) override;
@@ -107,6 +121,10 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void hold(ValueIndex value, const c10::Storage& storage);
   void let_go(ValueIndex value);
   void end_visits();
+  bool may_go(ValueIndex value);
+  void prove(ValueIndex value, const c10::Storage& storage);
+  void pin(OpIndex op, const char* because);
+  void keep_what_depends_on(ValueIndex changed);
   [[noreturn]] void throw_out_of_budget(std::int64_t bytes) const;
 
   std::recursive_mutex mutex_;
@@ -117,6 +135,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   Replayer replayer_{record_, *this};
   PlanFollower follower_;
   EvictionOrder evictions_;
+  std::optional<Audit> audit_;
   TapeCounts counts_;
   std::int64_t live_hooks_ = 0;
   std::int32_t clock_ = 0;

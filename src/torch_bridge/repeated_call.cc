@@ -1,6 +1,7 @@
 #include "torch_bridge/repeated_call.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/GradMode.h>
 
@@ -29,7 +30,25 @@ class DefaultGeneratorAt {
   CpuRngState before_;
 };
 
+/// While it lives, operators of this thread compute with `count` threads.
+class IntraOpThreads {
+ public:
+  explicit IntraOpThreads(int count) : before_(at::get_num_threads()), count_(count) {
+    if (count_ != before_) at::set_num_threads(count_);
+  }
+  ~IntraOpThreads() {
+    if (count_ != before_) at::set_num_threads(before_);
+  }
+  IntraOpThreads(const IntraOpThreads&) = delete;
+  IntraOpThreads& operator=(const IntraOpThreads&) = delete;
+
+ private:
+  int before_, count_;
+};
+
 }  // namespace
+
+CallState CallState::current() { return {c10::GradMode::is_enabled(), at::get_num_threads()}; }
 
 at::Generator cpu_generator_of_call(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments) {
   if (!draws_can_be_repeated(traits, arguments)) return {};
@@ -59,12 +78,13 @@ void put_tensor(c10::IValue& place, std::int32_t element, at::Tensor tensor) {
   }
 }
 
-void call_again(const OpTraits& traits, torch::jit::Stack& stack, bool grad_mode,
+void call_again(const OpTraits& traits, torch::jit::Stack& stack, const CallState& state,
                 const CpuRngState* draws_from) {
   const InterceptorPause pause;
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(kAutocastKeys);
-  const c10::AutoGradMode mode(grad_mode);
+  const c10::AutoGradMode mode(state.grad_mode);
+  const IntraOpThreads threads(state.threads);
   std::optional<DefaultGeneratorAt> default_generator;
   if (draws_from != nullptr && traits.draws.generator < 0) {
     default_generator.emplace(*draws_from);

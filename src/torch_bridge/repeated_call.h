@@ -24,12 +24,20 @@ bool draws_can_be_repeated(const OpTraits& traits, c10::ArrayRef<c10::IValue> ar
 /// Puts a tensor into an argument, or into its list there.
 void put_tensor(c10::IValue& place, std::int32_t element, at::Tensor tensor);
 
+/// What an operator's bits depend on beside its arguments.
+struct CallState {
+  bool grad_mode = true;  ///< some kernels ask (tape.md, F10)
+  int threads = 1;        ///< inside operators: decides the order of sums
+
+  static CallState current();
+};
+
 /// Calls `traits` on `stack`, which holds its arguments and gets its results, as the first call ran. If
 /// `draws_from` is given, it draws from there. A generator that others see, the default one, is touched only
 /// for operators that take none as an argument, and put back: what another thread draws from it meanwhile is
 /// drawn again later.
 /// Autocast is off: the casts of the first run are operators of their own.
-void call_again(const OpTraits& traits, torch::jit::Stack& stack, bool grad_mode,
+void call_again(const OpTraits& traits, torch::jit::Stack& stack, const CallState& state,
                 const CpuRngState* draws_from);
 
 }  // namespace remat::torch_bridge

@@ -220,5 +220,73 @@ TEST_F(StepTest, LetsGoOfADroppedGraph) {
   EXPECT_EQ(*live_cpu_bytes(), before);
 }
 
+// ---- what nobody sees --------------------------------------------------------------------------------
+
+/// A function of x that depends on `hidden` having run on one of its values; the gradient of x.
+at::Tensor gradient_through(const at::Tensor& x,
+                            const std::function<void(const at::Tensor&)>& hidden,
+                            bool large = true) {
+  at::Tensor h = x.sin().clone();
+  hidden(h);
+  at::Tensor y = h * h;
+  h.reset();
+  if (large) y = y.exp() + torch::zeros({1'000'000}).exp().sum();
+  return torch::autograd::grad({y.sum()}, {x})[0];
+}
+
+void write_through_a_pointer(const at::Tensor& tensor) { tensor.data_ptr<float>()[0] = 100; }
+
+// Breaks if: a clone is made again although its memory was written to without an operator.
+TEST_F(StepTest, KeepsWhatIsWrittenThroughAPointer) {
+  const at::Tensor x = torch::full({1000}, 0.5, torch::requires_grad());
+  const at::Tensor expected = gradient_through(x, write_through_a_pointer);
+  // Room for the large temporaries, but not beside what is saved.
+  Budget budget({*live_cpu_bytes() + Bytes(8'020'000), kEffort});
+  for (int i = 0; i < 4; ++i) {
+    Step step(budget);
+    EXPECT_TRUE(torch::equal(gradient_through(x, write_through_a_pointer), expected)) << i;
+  }
+  ASSERT_EQ(budget.report().pinned.size(), 1);
+  EXPECT_NE(budget.report().pinned[0].find("aten::clone"), std::string::npos);
+}
+
+TEST_F(StepTest, AuditsUntilAPlanIsProven) {
+  Budget budget({Plain().share(0.5), kEffort});
+  Training training;
+  std::vector<bool> audited;
+  for (int i = 0; i < 5; ++i) {
+    if (i == 4) budget.audit_next_step();
+    {
+      Step step(budget);
+      training.step(512);
+    }
+    audited.push_back(budget.report().audited);
+  }
+  EXPECT_EQ(audited, (std::vector<bool>{true, true, true, false, true}));
+}
+
+// Sums depend on how many threads make them.
+TEST_F(StepTest, ReplaysWithTheThreadsOfTheFirstRun) {
+  const int threads = at::get_num_threads();
+  const auto gradient = [&](int before, int after) {
+    torch::manual_seed(5);
+    const at::Tensor w = torch::randn({300, 300}, torch::requires_grad());
+    at::set_num_threads(before);
+    const at::Tensor h = torch::layer_norm(torch::randn({4000, 300}).mm(w), {300});
+    const at::Tensor y = (h * h.mean()).tanh().mean();
+    at::set_num_threads(after);
+    y.backward();
+    return w.grad();
+  };
+  const at::Tensor expected = gradient(2, 1);
+  Budget budget({*live_cpu_bytes() + Bytes(22'000'000), kEffort});
+  {
+    Step step(budget);
+    EXPECT_TRUE(torch::equal(gradient(2, 1), expected));
+  }
+  EXPECT_GT(budget.report().replays, 0);
+  at::set_num_threads(threads);
+}
+
 }  // namespace
 }  // namespace remat
