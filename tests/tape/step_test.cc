@@ -265,28 +265,5 @@ TEST_F(StepTest, AuditsUntilAPlanIsProven) {
   EXPECT_EQ(audited, (std::vector<bool>{true, true, true, false, true}));
 }
 
-// Sums depend on how many threads make them.
-TEST_F(StepTest, ReplaysWithTheThreadsOfTheFirstRun) {
-  const int threads = at::get_num_threads();
-  const auto gradient = [&](int before, int after) {
-    torch::manual_seed(5);
-    const at::Tensor w = torch::randn({300, 300}, torch::requires_grad());
-    at::set_num_threads(before);
-    const at::Tensor h = torch::layer_norm(torch::randn({4000, 300}).mm(w), {300});
-    const at::Tensor y = (h * h.mean()).tanh().mean();
-    at::set_num_threads(after);
-    y.backward();
-    return w.grad();
-  };
-  const at::Tensor expected = gradient(2, 1);
-  Budget budget({*live_cpu_bytes() + Bytes(22'000'000), kEffort});
-  {
-    Step step(budget);
-    EXPECT_TRUE(torch::equal(gradient(2, 1), expected));
-  }
-  EXPECT_GT(budget.report().replays, 0);
-  at::set_num_threads(threads);
-}
-
 }  // namespace
 }  // namespace remat
