@@ -2,7 +2,8 @@
 // Tried on LibTorch 1.13.1 and 2.6.0.
 #pragma once
 
-#include <algorithm>
+#include <optional>
+#include <utility>
 
 #include <ATen/core/List.h>
 #include <ATen/core/Tensor.h>
@@ -22,12 +23,6 @@ void for_each_tensor(const c10::IValue& value, Visit&& visit) {
   }
 }
 
-/// Whether one of a list's elements is a tensor; most lists are of sizes.
-inline bool has_tensor(c10::ArrayRef<c10::IValue> list) {
-  return std::any_of(list.begin(), list.end(),
-                     [](const auto& element) { return element.isTensor(); });
-}
-
 /// Puts `replacement(tensor)` in the place of every tensor for which that is defined. A list that
 /// changes is copied first: others may hold it.
 template <class Replacement>
@@ -37,20 +32,19 @@ void replace_tensors(c10::IValue& value, Replacement&& replacement) {
     if (other.defined()) {
       value = std::move(other);
     }
-  } else if (value.isList() && has_tensor(value.toListRef())) {
-    c10::List<c10::IValue> list = value.toList();
-    bool copied = false;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const c10::IValue element = list.get(i);
-      at::Tensor other = element.isTensor() ? replacement(element.toTensor()) : at::Tensor();
+  } else if (value.isList()) {
+    const c10::ArrayRef<c10::IValue> elements = value.toListRef();
+    std::optional<c10::List<c10::IValue>> changed;
+    for (std::size_t i = 0; i < elements.size(); ++i) {
+      at::Tensor other =
+          elements[i].isTensor() ? replacement(elements[i].toTensor()) : at::Tensor();
       if (other.defined()) {
-        list = copied ? list : list.copy();
-        copied = true;
-        list.set(i, std::move(other));
+        if (!changed) changed = value.toList().copy();
+        changed->set(i, std::move(other));
       }
     }
-    if (copied) {
-      value = std::move(list);
+    if (changed) {
+      value = *std::move(changed);
     }
   }
 }
