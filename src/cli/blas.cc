@@ -10,10 +10,14 @@ std::string blas_name() {
   const auto parallel = reinterpret_cast<GetParallel>(dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
   if (parallel == nullptr) return "other";
   switch (parallel()) {
-    case 0: return "openblas-serial";
-    case 1: return "openblas-pthread";
-    case 2: return "openblas-openmp";
-    default: return "other";
+    case 0:
+      return "openblas-serial";
+    case 1:
+      return "openblas-pthread";
+    case 2:
+      return "openblas-openmp";
+    default:
+      return "other";
   }
 }
 
