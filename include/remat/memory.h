@@ -13,8 +13,9 @@ namespace remat {
 /// Counts the tensor bytes allocated and freed while it lives, per device.
 ///
 /// It sees the thread that made it, and the threads that autograd (and at::launch) run on that
-/// thread's behalf, CPU and device alike. After use_huge_page_allocator() it sees CPU memory on every
-/// thread. Trackers nest and may overlap: each counts everything in its own lifetime.
+/// thread's behalf, CPU and device alike. Made once the allocator is a counting one, it sees CPU memory
+/// on every thread: after use_huge_page_allocator(), or after a remat::Budget, which installs the same
+/// counts without huge pages. Trackers nest and may overlap: each counts everything in its own lifetime.
 ///
 /// Units:    bytes as the allocator handed them out: storages, not `numel * itemsize`. What the
 ///           operating system sees differs (free lists, fragmentation).
@@ -22,11 +23,11 @@ namespace remat {
 ///           is its release. LibTorch itself logs one warning to stderr when such a block is released
 ///           ("Memory block of unknown size ..."): make the tracker before the model to avoid it.
 /// Errors:   Error if another user of LibTorch's memory reporting (the profiler) is active on this
-///           thread. After use_huge_page_allocator(), on a machine that has only CPUs, they coexist.
+///           thread. With a counting allocator, on a machine that has only CPUs, they coexist.
 /// Threads:  make and destroy it on the same thread; the readings may be taken on any thread.
 /// Lifetime: destroy trackers before any c10::DebugInfoGuard that is older than they are.
 /// Cost:     about 100 ns for each allocation and each release, and 64 bytes for each live block; a few
-///           nanoseconds after use_huge_page_allocator().
+///           nanoseconds with a counting allocator.
 class MemoryTracker {
  public:
   MemoryTracker();
@@ -65,7 +66,8 @@ class MemoryTracker {
 void use_huge_page_allocator();
 
 /// Bytes of all CPU storages that are live now, on every thread, whoever made them, tracker or none.
-/// nullopt before use_huge_page_allocator(); what was allocated before that is not counted.
+/// nullopt before use_huge_page_allocator() or the first remat::Budget, which installs the counting allocator too,
+/// without huge pages; what was allocated before that is not counted.
 std::optional<Bytes> live_cpu_bytes();
 
 }  // namespace remat
