@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "tape/tape.h"
 #include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/graph_task.h"
 
 namespace remat {
 namespace {
@@ -209,6 +210,7 @@ class Step::Impl {
   ~Impl() {
     const Bytes peak = at_start_ + tracker_.peak_bytes();
     tape_->finish();
+    if (tape_->ran_out()) torch_bridge::drop_queued_gradients();
     budget_->step_ended({tape_, at_start_, peak, live_now()});
   }
 

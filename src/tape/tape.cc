@@ -346,7 +346,10 @@ void Tape::before_allocation(std::int64_t bytes) {
   while (live_bytes() + bytes > options_.limit) {
     follower_.give_up();
     const ValueIndex victim = evictions_.next(record_, clock_);
-    if (victim == ValueIndex::kNone) throw_out_of_budget(bytes);
+    if (victim == ValueIndex::kNone) {
+      ran_out_ = true;
+      throw_out_of_budget(bytes);
+    }
     if (!may_go(victim)) continue;
     let_go(victim);
     ++counts_.evictions;

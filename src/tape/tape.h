@@ -85,6 +85,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   /// Operators whose results are not made again, and why: those that it was given, and those it found.
   const std::unordered_map<std::uint64_t, std::string>& pinned() const { return options_.pinned; }
   bool audits() const { return audit_.has_value(); }
+  /// Whether an allocation was refused.
+  bool ran_out() const { return ran_out_; }
 
   const StepRecord& record() const { return record_; }
   const MomentMeter& meter() const { return *meter_; }
@@ -140,6 +142,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   std::int64_t live_hooks_ = 0;
   std::int32_t clock_ = 0;
   bool finished_ = false;
+  bool ran_out_ = false;
   bool records_ = false;  // an operator, right now
   std::unordered_set<std::int32_t>
       dropped_ahead_;                      // values that the plan dropped before they were made

@@ -2,8 +2,12 @@
 
 #include <utility>
 
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/graph_task.h>
+
+#include "torch_bridge/op_interceptor.h"
 
 namespace remat::torch_bridge {
 namespace {
@@ -49,6 +53,17 @@ void keep_until_pass_ends(std::shared_ptr<void> resource) {
 }
 
 bool in_backward_pass() { return torch::autograd::get_current_graph_task_exec_info() != nullptr; }
+
+void drop_queued_gradients() noexcept {
+  if (in_backward_pass()) return;
+  try {
+    const InterceptorPause pause;
+    const c10::AutoGradMode grad_mode(true);
+    const at::Tensor leaf = at::zeros({1}).set_requires_grad(true);
+    leaf.mul(1).backward();
+  } catch (...) {  // they go with the next pass
+  }
+}
 
 bool nodes_may_ask_again() {
   return current_group() != nullptr || !torch::autograd::get_current_graph_task_keep_graph();

@@ -44,6 +44,10 @@ void keep_until_pass_ends(std::shared_ptr<void> resource);
 /// Whether this thread is inside a backward pass.
 bool in_backward_pass();
 
+/// After a backward pass that threw: lets go of the gradients that LibTorch keeps queued on this thread until
+/// its next pass, by a pass of nothing. Throws nothing.
+void drop_queued_gradients() noexcept;
+
 /// Whether a tensor that a node of the current pass was given may be kept for it until the node is
 /// released: that comes right after the node has run, unless the graph is retained; in a group it is what
 /// the group is for.

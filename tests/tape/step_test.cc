@@ -169,6 +169,31 @@ TEST_F(StepTest, SaysWhatDoesNotFit) {
   EXPECT_LE(*live_cpu_bytes(), before);
 }
 
+// Breaks if: gradients that were on their way when a pass was cut off are kept.
+TEST_F(StepTest, LetsGoOfWhatARefusedBackwardLeft) {
+  const Plain plain;
+  Training training;
+  training.step(512);
+  training.optimizer.zero_grad();
+  const Bytes before = *live_cpu_bytes();
+  int refused_backward = 0;
+  for (double share = 0.1; share < 1; share += 0.03) {
+    Budget budget(
+        {before + Bytes(static_cast<std::int64_t>(share * (plain.peak - plain.fixed).count())),
+         kEffort});
+    try {
+      Step step(budget);
+      // Of two branches one waits while the other runs.
+      const at::Tensor x = torch::randn({512, 64});
+      (training.net->forward(x) + training.net->forward(x + 1)).square().mean().backward();
+    } catch (const BudgetError& error) {
+      refused_backward += std::string(error.what()).find("backward") != std::string::npos ? 1 : 0;
+    }
+    EXPECT_EQ(*live_cpu_bytes(), before) << share;
+  }
+  EXPECT_GT(refused_backward, 0);
+}
+
 TEST_F(StepTest, IsAskedForAfterItHasEnded) {
   const Bytes memory = Plain().share(0.5);
   Training plain, budgeted;
