@@ -263,8 +263,8 @@ void Tape::prove(ValueIndex index, const c10::Storage& storage) {
   }
   pin(maker, "it gives other bits when it runs again");
   fail<Error>(
-      "remat::Step: {} gave other bits when it was run again than the first time; the gradient has not been "
-      "used. Its results are kept from the next step on: repeat this one (Budget::run does).",
+      "remat::Step: {} gave other bits when it was run again than the first time; no gradient was made of "
+      "them. Its results are kept from the next step on: undo what this one changed, and repeat it.",
       traits.name);
 }
 

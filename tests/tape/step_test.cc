@@ -245,6 +245,23 @@ TEST_F(StepTest, LetsGoOfADroppedGraph) {
   EXPECT_EQ(*live_cpu_bytes(), before);
 }
 
+// Breaks if: recipes are followed, or records destroyed, by recursion. (tape.md, F18)
+TEST_F(StepTest, ReplaysADeepChain) {
+  const auto gradient = [] {
+    const at::Tensor x = torch::full({1000}, 0.5, torch::requires_grad());
+    at::Tensor y = x;
+    for (int i = 0; i < 20'000; ++i) y = y.sin();
+    return torch::autograd::grad({y.sum()}, {x})[0];
+  };
+  const at::Tensor expected = gradient();
+  Budget budget({*live_cpu_bytes() + Bytes(20'000'000), kEffort});
+  {
+    Step step(budget);
+    EXPECT_TRUE(torch::equal(gradient(), expected));
+  }
+  EXPECT_GT(budget.report().replays, 10'000);
+}
+
 // ---- what nobody sees --------------------------------------------------------------------------------
 
 /// A function of x that depends on `hidden` having run on one of its values; the gradient of x.
