@@ -71,6 +71,7 @@ class Budget::Impl {
   std::unordered_set<const tape::StepPlan*> proven_;
   std::unordered_map<std::uint64_t, std::string> pinned_;
   bool audits_next_ = false;
+  bool measures_next_ = false;
   std::optional<Pending> pending_;
   std::optional<tape::StepGraph> graph_;
   std::int64_t corrections_ = 0;
@@ -89,6 +90,7 @@ tape::TapeOptions Budget::Impl::tape_options() {
         return proven_.count(plan.get()) > 0;
       });
   options.audits = !all_proven || std::exchange(audits_next_, false);
+  options.measures = !all_proven || std::exchange(measures_next_, false);
   return options;
 }
 
@@ -137,6 +139,11 @@ void Budget::Impl::describe(const Ended& ended) {
 
 /// A step without a plan: makes it the next one to plan for, if the step after it can be like it.
 void Budget::Impl::consider(const Ended& ended) {
+  if (!ended.tape->meter()
+           .measures()) {  // a step like none before, where one with a plan was expected
+    audits_next_ = measures_next_ = true;
+    return;
+  }
   const std::int64_t grown = (ended.at_end - ended.at_start).count();
   tape::StepGraph graph =
       tape::graph_of(ended.tape->record(), ended.tape->meter(), "step", ended.at_start + included_);
