@@ -41,7 +41,7 @@ class Finder {
   std::vector<Row> find() {
     std::vector<Row> rows;
     for (const auto& policy : options_.policies) {
-      rows.push_back({policy, largest_fit(limit(), *options_.memory, [&](std::int64_t size) {
+      rows.push_back({policy, largest_fit(limit(), options_.memory, [&](std::int64_t size) {
                         return peak_of(policy, size);
                       })});
     }
@@ -97,7 +97,7 @@ nlohmann::json bytes_or_null(const std::optional<Bytes>& bytes) {
 
 std::string json_report(const FindOptions& options, const std::vector<Row>& rows) {
   nlohmann::ordered_json report = {{"find_largest", name_of(kDimensions, *options.dimension)},
-                                   {"memory_bytes", options.memory->count()}};
+                                   {"memory_bytes", options.memory.count()}};
   report["runs"] = nlohmann::ordered_json::array();
   for (const auto& [policy, fit] : rows) {
     report["runs"].push_back({{"policy", policy.to_string()},
@@ -132,7 +132,7 @@ std::string text_report(const FindOptions& options, const RunOptions& run,
                                                              : fmt::format("batch {}", run.batch);
   return fmt::format("{}, {}, {}\n\n{}\npeak: tracked, of a whole training step; at most {}\n",
                      run.model.to_string(), other, name_of(kPrecisions, run.precision),
-                     table.to_string(), options.memory->to_string());
+                     table.to_string(), options.memory.to_string());
 }
 
 // What would do, to the byte.
@@ -147,7 +147,7 @@ void say_what_would_fit(const FindOptions& options, const std::vector<Row>& rows
                                   dimension)
                     : fmt::format("remat train: --memory {}: not even {} 1 fits; the least is "
                                   "--policy {}: give --memory {} or more\n",
-                                  options.memory->to_string(), dimension, least->policy.to_string(),
+                                  options.memory.to_string(), dimension, least->policy.to_string(),
                                   least->fit.peak->count()));
 }
 
@@ -166,17 +166,6 @@ void add_find_flags(CLI::App& verb, FindOptions& options) {
           "Instead of training: the largest batch or seq that fits into --memory under --policy, or "
           "under each of several")
       ->type_name("NAME")
-      ->group("Finding");
-  const auto memory = [&options](const std::string& text) {
-    try {
-      options.memory = Bytes::parse(text);
-    } catch (const InvalidArgument& error) {
-      throw CLI::ValidationError("--memory", error.what());
-    }
-  };
-  verb.add_option_function<std::string>("--memory", memory,
-                                        "What a step may take, all included, as in 1.5GiB")
-      ->type_name("SIZE")
       ->group("Finding");
 }
 

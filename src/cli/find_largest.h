@@ -20,12 +20,12 @@ inline constexpr std::array<models::Named<Dimension>, 2> kDimensions = {
 
 struct FindOptions {
   std::optional<Dimension> dimension;  ///< none: do not find, train
-  std::optional<Bytes> memory;
+  Bytes memory;
   std::vector<Placement> policies = {Placement::none(), Placement::every(2), Placement::sqrt(),
                                      Placement::full()};
 };
 
-/// Adds --find-largest and --memory.
+/// Adds --find-largest.
 void add_find_flags(CLI::App& verb, FindOptions& options);
 
 /// Measures training steps of `run` at growing sizes under each policy and prints the largest that fit.

@@ -129,6 +129,9 @@ ExitStatus run_program(int argc, const char* const* argv, const char* executable
     return program.end_of_parsing(error);
   } catch (const InvalidArgument& error) {
     return program.usage_error(error.what());
+  } catch (const BudgetError& error) {
+    program.failure(error.what());
+    return kNoPlanFits;
   } catch (const c10::Error& error) {
     return program.failure(without_backtrace(error));
   } catch (const std::bad_alloc&) {

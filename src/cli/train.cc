@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,12 +15,14 @@
 
 #include <ATen/Parallel.h>
 
+#include <remat/budget.h>
 #include <remat/bytes.h>
 #include <remat/error.h>
 
 #include "base/check.h"
 #include "base/text.h"
 #include "cli/blas.h"
+#include "cli/budget_run.h"
 #include "cli/choices.h"
 #include "cli/format.h"
 #include "cli/interrupt.h"
@@ -55,6 +58,7 @@ struct TrainingRecord {
   std::optional<double> loss_scale;
   std::optional<float> validation_loss;
   Bytes peak;
+  std::optional<BudgetReport> budget;
   std::int64_t resumed_at = 0;  // steps done before this run
   bool interrupted = false;
 
@@ -115,7 +119,15 @@ void validate(const TrainOptions& options, Workload& workload, TrainingRecord& r
   if (last || due) record.validation_loss = workload.validation_loss();
 }
 
-TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::int64_t resumed_at) {
+StepRecord run_step(Workload& workload, const TrainOptions& options, Budget* budget) {
+  const auto batch = workload.next_batch();
+  return budget != nullptr ? workload.step_within(batch, *budget)
+                           : workload.step(batch, options.policy);
+}
+
+// Within `budget` unless it is nullptr.
+TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::int64_t resumed_at,
+                         Budget* budget) {
   const InterruptGuard interrupt;
   Progress progress(Progress::Elsewhere::kPlainLines);
   TrainingRecord record;
@@ -124,7 +136,7 @@ TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::i
   for (bool last = false; !last;) {
     record.learning_rate = rate.at(record.steps());
     workload.set_learning_rate(record.learning_rate);
-    record.add(workload.step(workload.next_batch(), options.policy), workload.tokens_per_step());
+    record.add(run_step(workload, options, budget), workload.tokens_per_step());
     if (const auto& scaler = workload.loss_scaler()) record.loss_scale = scaler->scale();
     check_finite(record, options.run.lr);
     record.interrupted = InterruptGuard::requested();
@@ -133,6 +145,7 @@ TrainingRecord run_steps(Workload& workload, const TrainOptions& options, std::i
     save(options, workload, record, last);
     if (last || progress.due()) progress.show(progress_fields(record, options.run));
   }
+  if (budget != nullptr) record.budget = budget->report();
   return record;
 }
 
@@ -164,10 +177,8 @@ void check_saving(const TrainOptions& options) {
 
 // Measures, and neither reads nor writes a state.
 ExitStatus find(const TrainOptions& options) {
-  const auto& find = options.find;
-  REMAT_CHECK(find.dimension && find.memory, InvalidArgument,
-              "{} needs {}: say what is to fit, as in --find-largest batch --memory 2GiB",
-              find.memory ? "--memory" : "--find-largest", find.memory ? "--find-largest" : "--memory");
+  REMAT_CHECK(options.memory && options.memory->size(), InvalidArgument,
+              "--find-largest needs --memory with a size: say what is to fit, as in --find-largest batch --memory 2GiB");
   for (const auto& [flag, value] :
        {std::pair<const char*, const std::string&>{"--save", options.save},
         {"--resume", options.resume},
@@ -177,6 +188,8 @@ ExitStatus find(const TrainOptions& options) {
                 "{} {}: --find-largest trains nothing that could be saved; leave {} out", flag,
                 printable(value), flag);
   }
+  auto find = options.find;
+  find.memory = *options.memory->size();
   return find_largest(find, options.run);
 }
 
@@ -211,6 +224,7 @@ std::string json_summary(const TrainingRecord& record, const Placement& policy,
   }
   if (record.gradient_norm > 0) summary["gradient_norm"] = record.gradient_norm;
   if (record.validation_loss) summary["validation_loss"] = *record.validation_loss;
+  if (record.budget) summary["budget"] = json_of(*record.budget);
   if (!sample.empty()) summary["sample"] = sample;
   return summary.dump(2, ' ', /*ensure_ascii=*/false,
                       nlohmann::ordered_json::error_handler_t::replace) +
@@ -229,12 +243,23 @@ std::string text_summary(const TrainingRecord& record, const TrainOptions& optio
       "{}"
       "speed       {:.0f} tokens/s, {} for a step (median)\n"
       "peak        {} tracked\n"
-      "{}",
+      "{}{}",
       options.policy.to_string(), parameters, record.steps(), options.run.steps,
       record.interrupted ? ", stopped by Ctrl-C" : "", record.first_loss, record.last_loss,
       validation, record.tokens_per_second(), format_duration_ns(median_ns(record.step_ns)),
-      record.peak.to_string(),
+      record.peak.to_string(), record.budget ? text_of(*record.budget) : "",
       sample.empty() ? "" : "\nThe model writes:\n" + printable_lines(sample));
+}
+
+// nullptr without --memory.
+std::unique_ptr<Budget> make_budget(const TrainOptions& options) {
+  if (!options.memory) return nullptr;
+  check_budget(options.run);
+  REMAT_CHECK(options.policy.to_string() == Placement::none().to_string(), InvalidArgument,
+              "--memory with --policy {}: the budget itself decides what is made again; leave --policy out",
+              options.policy.to_string());
+  const auto memory = options.memory->bytes([&] { return measure_plain(options.run); });
+  return std::make_unique<Budget>(BudgetOptions{memory});
 }
 
 void add_saving_flags(CLI::App& verb, TrainOptions& options) {
@@ -278,6 +303,11 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
       ->default_str(options.policy.to_string())
       ->type_name("POLICY");
   add_saving_flags(*verb, options);
+  add_memory_flag(
+      *verb, options.memory,
+      "What each step may take: a size, all included, as in 1.5GiB, or a share of the plain "
+      "step's activations, as in 50%; what does not fit is made again")
+      ->group("Memory");
   add_find_flags(*verb, options.find);
   verb->footer(
       "Ctrl-C stops after the step it is in, saves if --save is given, prints the summary and exits\n"
@@ -286,13 +316,14 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
 }
 
 ExitStatus train(const TrainOptions& options) {
-  const bool finds = options.find.dimension || options.find.memory;
+  const bool finds = options.find.dimension.has_value();
   check(options.run, finds ? options.find.policies : std::vector<Placement>{options.policy});
   if (finds) return find(options);
   check_saving(options);
+  const auto budget = make_budget(options);
   Workload workload(options.run);
   if (!options.init.empty()) import_parameters("--init", options.init, workload.model());
-  const auto record = run_steps(workload, options, resume(options, workload));
+  const auto record = run_steps(workload, options, resume(options, workload), budget.get());
   if (!options.export_to.empty()) {
     export_parameters("--export", options.export_to, workload.model());
   }

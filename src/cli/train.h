@@ -9,6 +9,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/find_largest.h"
+#include "cli/memory_choice.h"
 #include "cli/run_options.h"
 
 namespace remat::cli {
@@ -21,6 +22,7 @@ struct TrainOptions {
   std::string init;       ///< where the parameters come from, in safetensors
   std::string export_to;  ///< where the parameters go at the end
   FindOptions find;
+  std::optional<MemoryChoice> memory;  ///< a budget for each step, or what is to fit
   std::int64_t save_every = 0;         ///< steps; 0: at the end only
   std::int64_t val_every = 0;          ///< steps; 0: at the end only
   std::optional<std::int64_t> sample;  ///< tokens at the end; unless given, some for people to read
@@ -30,7 +32,8 @@ struct TrainOptions {
 CLI::App* add_train(CLI::App& program, TrainOptions& options);
 
 /// Trains, with progress on stderr and the summary on stdout.
-/// Errors: InvalidArgument for options that cannot be; Error if the loss leaves the finite numbers, and as
+/// Errors: InvalidArgument for options that cannot be; BudgetError if a step does not fit --memory; Error if
+///         the loss leaves the finite numbers, and as
 ///         load_training_state and save_training_state.
 ExitStatus train(const TrainOptions& options);
 

@@ -116,6 +116,7 @@ float Workload::accumulate_gradients(const models::Batch& batch, Forward forward
 }
 
 void Workload::apply_gradients(StepRecord& record) {
+  const torch::NoGradGuard no_grad;  // clipping has none: a budget need not record it
   record.skipped = loss_scaler_ && !loss_scaler_->unscale(gradients());
   if (!record.skipped) {
     if (step_options_.clip > 0) {
@@ -128,15 +129,18 @@ void Workload::apply_gradients(StepRecord& record) {
 }
 
 template <class Forward>
-StepRecord Workload::measure(const models::Batch& batch, Forward forward) {
+StepRecord Workload::measure(const models::Batch& batch, Forward forward, Budget* budget) {
   zero_in_place(gradients());
   recomputed_calls_ = 0;
   tracker_.reset_peak();
   StepRecord record;
   const auto start = Clock::now();
+  std::optional<Step> scope;
+  if (budget != nullptr) scope.emplace(*budget);
   record.loss = accumulate_gradients(batch, forward, record);
   apply_gradients(record);
   finish();
+  scope.reset();
   record.step_ns = ns_since(start);
   record.peak = tracker_.peak_bytes(device_);
   record.recomputed_calls = recomputed_calls_;
@@ -151,6 +155,11 @@ StepRecord Workload::step(const models::Batch& batch, const Placement& placement
   return measure(batch, [this, &placement](const torch::Tensor& tokens) {
     return model_->forward(tokens, placement);
   });
+}
+
+StepRecord Workload::step_within(const models::Batch& batch, Budget& budget) {
+  return measure(
+      batch, [this](const torch::Tensor& tokens) { return model_->forward(tokens); }, &budget);
 }
 
 void Workload::check_skipped(int steps) {

@@ -11,6 +11,7 @@
 
 #include <torch/optim/adamw.h>
 
+#include <remat/budget.h>
 #include <remat/bytes.h>
 #include <remat/memory.h>
 #include <remat/placement.h>
@@ -50,6 +51,10 @@ class Workload {
 
   /// The same step with the blocks under `placement`.
   StepRecord step(const models::Batch& batch, const Placement& placement);
+
+  /// The plain step as one step of `budget`, whose work between the operators is part of its time.
+  /// Errors: BudgetError if it does not fit.
+  StepRecord step_within(const models::Batch& batch, Budget& budget);
 
   /// Takes steps until the optimizer has taken one, after which gradients and its state exist: with fp16
   /// the first ones are skipped until the loss scale is low enough.
@@ -91,7 +96,7 @@ class Workload {
 
  private:
   template <class Forward>
-  StepRecord measure(const models::Batch& batch, Forward forward);
+  StepRecord measure(const models::Batch& batch, Forward forward, Budget* budget = nullptr);
 
   static void check_skipped(int steps);
 

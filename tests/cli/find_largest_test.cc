@@ -117,7 +117,7 @@ TEST_F(FindLargest, RefusesWhatCannotBe) {
   const std::vector<Case> cases = {
       {{"--find-largest", "layers", "--memory", "1GiB"}, "must be batch or seq, not \"layers\""},
       {{"--find-largest", "batch"}, "--find-largest needs --memory"},
-      {{"--memory", "1GiB"}, "--memory needs --find-largest"},
+      {{"--find-largest", "batch", "--memory", "50%"}, "--memory with a size"},
       {{"--find-largest", "batch", "--memory", "lots"}, "--memory"},
       {{"--find-largest", "batch", "--memory", "-1"}, "--memory"},
       {{"--find-largest", "batch", "--memory", "1GiB", "--save", "x"}, "leave --save out"},

@@ -1,0 +1,115 @@
+// `remat train --memory`: the same training within a number of bytes.
+#include "cli/budget_run.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/train.h"
+#include "tests/cli/run_here.h"
+#include "tests/cli/run_remat.h"
+#include "tests/cli/small_runs.h"
+
+namespace remat::cli {
+namespace {
+
+using ::remat::testing::Arguments;
+using ::remat::testing::content_of;
+using ::remat::testing::joined;
+using ::remat::testing::lines_of;
+using ::remat::testing::run_here;
+using ::remat::testing::run_remat;
+using ::remat::testing::TemporaryFile;
+using ::remat::testing::tiny;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using Json = nlohmann::json;
+
+// Activations are most of what a step takes, and its largest tensors a small part of them.
+Arguments wide(const Arguments& more) { return joined({"--seq", "96", "--batch", "4"}, more); }
+
+class BudgetRun : public ::testing::Test {
+ protected:
+  Json train(const Arguments& more) const {
+    const auto run = run_remat(tiny("train", file_, joined(wide({"--json"}), more)));
+    EXPECT_EQ(run.status, kDone) << run.err;
+    return run.status == kDone ? Json::parse(run.out) : Json();
+  }
+
+  TemporaryFile file_{remat::testing::repetitive_text()};
+};
+
+TEST_F(BudgetRun, TrainsToTheSameLossWithinHalfTheActivations) {
+  const std::vector<Arguments> trainings = {
+      {},  // with dropout
+      {"--accumulate", "2"},
+      {"--clip", "1", "--dtype", "bf16", "--model", "llama", "--dropout", "0.2"},
+      {"--val-fraction", "0.3", "--val-every", "3"}};
+  for (const auto& training : trainings) {
+    SCOPED_TRACE(::testing::PrintToString(training));
+    const auto plain = train(training);
+    const auto within = train(joined({"--memory", "50%"}, training));
+    ASSERT_TRUE(plain.is_object() && within.is_object());
+    EXPECT_EQ(within.at("first_loss"), plain.at("first_loss"));
+    EXPECT_EQ(within.at("final_loss"), plain.at("final_loss"));
+    const auto& budget = within.at("budget");
+    EXPECT_LT(budget.at("budget_bytes"), plain.at("peak_bytes"));
+    EXPECT_LE(within.at("peak_bytes"), budget.at("budget_bytes"));
+    EXPECT_LE(budget.at("tracked_peak_bytes"), budget.at("budget_bytes"));
+    EXPECT_EQ(budget.at("planned"), true);
+    EXPECT_GT(budget.at("replays"), 0);
+    EXPECT_LE(budget.at("predicted_peak_bytes"), budget.at("budget_bytes"));
+    EXPECT_GE(budget.at("predicted_overhead_percent"), budget.at("lower_bound_overhead_percent"));
+  }
+}
+
+TEST_F(BudgetRun, SavesTheSameState) {
+  const TemporaryFile plain(""), within("");
+  train({"--save", plain.path()});
+  train({"--save", within.path(), "--memory", "50%"});
+  EXPECT_EQ(content_of(plain.path()), content_of(within.path()));
+}
+
+TEST_F(BudgetRun, TakesASizeAndSaysHowItWent) {
+  const auto run = run_remat(tiny("train", file_, {"--memory", "1GiB", "--sample", "0"}));
+  ASSERT_EQ(run.status, kDone) << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("budget      1.00 GiB; last step "), HasSubstr(" tracked, 0 of "),
+                    HasSubstr("plan        "), HasSubstr("0.00 % slower predicted")));
+}
+
+TEST_F(BudgetRun, ExitsWithThreeWhereAStepDoesNotFit) {
+  const auto run = run_remat(tiny("train", file_, {"--memory", "100KiB"}));
+  EXPECT_EQ(run.status, kNoPlanFits);
+  EXPECT_EQ(run.out, "");
+  EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("remat train: "), HasSubstr("aten::")));
+}
+
+TEST_F(BudgetRun, RefusesWhatCannotBe) {
+  struct Case {
+    Arguments more;
+    const char* said;
+  };
+  const std::vector<Case> cases = {
+      {{"--memory", "1GiB", "--policy", "sqrt"}, "leave --policy out"},
+      {{"--memory", "0"}, "--memory"},
+      {{"--memory", "0%"}, "1% to 100%"},
+      {{"--memory", "101%"}, "1% to 100%"},
+      {{"--memory", "5.5%"}, "1% to 100%"},
+      {{"--memory", "%"}, "1% to 100%"},
+      {{"--memory", "lots"}, "lots"},
+  };
+  for (const auto& bad : cases) {
+    const auto run = run_here(tiny("train", file_, bad.more));
+    EXPECT_EQ(run.status, kUsage) << run.err;
+    EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(bad.said));
+  }
+}
+
+}  // namespace
+}  // namespace remat::cli
