@@ -7,9 +7,8 @@ namespace remat::tape {
 
 void PlanFollower::reach(std::int32_t event, std::uint64_t signature) {
   if (!looks_) return;
-  reached_ = static_cast<std::size_t>(event) + 1;
   if (plan_ == nullptr || !matches(*plan_, event, signature)) change_plan(event, signature);
-  if (plan_ != nullptr) advance(event, true);
+  if (looks_ && plan_ != nullptr) advance(event, true);
 }
 
 bool PlanFollower::matches(const StepPlan& plan, std::int32_t event,
@@ -23,6 +22,11 @@ void PlanFollower::change_plan(std::int32_t event, std::uint64_t signature) {
   const auto found = std::find_if(plans_.begin(), plans_.end(), [&](const auto& plan) {
     return matches(*plan, event, signature);
   });
+  // After backward nothing is left to decide: what follows (clipping, logging) may differ.
+  if (found == plans_.end() && plan_ != nullptr && event > plan_->last_asked) {
+    looks_ = false;
+    return;
+  }
   if (found == plans_.end()) {
     plan_ = nullptr;
     looks_ = false;
@@ -69,10 +73,6 @@ void PlanFollower::give_up() {
 bool PlanFollower::decides(ValueIndex value) const {
   return looks_ && plan_ != nullptr && at_place(value) < plan_->decides.size() &&
          plan_->decides[at_place(value)] != 0;
-}
-
-bool PlanFollower::completed() const {
-  return plan_ != nullptr && reached_ == plan_->signatures.size();
 }
 
 }  // namespace remat::tape

@@ -36,8 +36,6 @@ class PlanFollower {
   /// nullptr where there is none, or it does not apply.
   const std::shared_ptr<const StepPlan>& plan() const { return plan_; }
   bool decides(ValueIndex value) const;
-  /// Whether the plan reached its last moment.
-  bool completed() const;
 
  private:
   bool matches(const StepPlan& plan, std::int32_t event, std::uint64_t signature) const;
@@ -48,8 +46,7 @@ class PlanFollower {
   std::vector<std::shared_ptr<const StepPlan>> plans_;
   std::shared_ptr<const StepPlan> plan_, failed_;
   bool looks_;
-  std::size_t next_ = 0;     // entry
-  std::size_t reached_ = 0;  // events
+  std::size_t next_ = 0;  // entry
 };
 
 }  // namespace remat::tape

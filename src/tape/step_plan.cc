@@ -245,11 +245,20 @@ StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const std
   return GraphBuilder(record, meter, name).build(at_start);
 }
 
+std::int32_t last_asked_event(const StepRecord& record) {
+  std::int32_t last = -1;
+  for (const Moment& moment : record.moments) {
+    if (moment.asked.size() > 0) last = moment.event;
+  }
+  return last;
+}
+
 StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record) {
   StepPlan compiled;
   compiled.signatures.assign(record.events.begin(), record.events.end());
   compiled.has_entry.resize(compiled.signatures.size(), 0);
   compiled.decides.resize(static_cast<std::size_t>(record.values.size()), 0);
+  compiled.last_asked = last_asked_event(record);
   for (const ValueIndex value : graph.value_of) {
     if (value != ValueIndex::kNone) compiled.decides[at_place(value)] = 1;
   }

@@ -27,6 +27,9 @@ struct StepGraph {
 StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const std::string& name,
                    Bytes at_start);
 
+/// The event with which the last moment begins in which autograd asks for anything; -1 if none does.
+std::int32_t last_asked_event(const StepRecord& record);
+
 /// A plan, moment by moment.
 struct StepPlan {
   enum class Kind : std::uint8_t {
@@ -46,6 +49,8 @@ struct StepPlan {
   std::vector<char> has_entry;            ///< by event
   std::vector<char> decides;              ///< by value: whether the plan says when it is in memory
   std::vector<Entry> entries;
+  std::int32_t last_asked =
+      -1;  ///< the event with which the last moment begins in which autograd asks
 };
 
 StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record);

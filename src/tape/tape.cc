@@ -404,7 +404,8 @@ void Tape::plan_left() {
 TapeCounts Tape::counts() const { return counts_; }
 
 std::shared_ptr<const StepPlan> Tape::followed_plan() const {
-  return follower_.completed() ? follower_.plan() : nullptr;
+  const auto& plan = follower_.plan();
+  return plan != nullptr && plan->last_asked == last_asked_event(record_) ? plan : nullptr;
 }
 
 }  // namespace remat::tape

@@ -91,7 +91,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   const StepRecord& record() const { return record_; }
   const MomentMeter& meter() const { return *meter_; }
   TapeCounts counts() const;
-  /// The plan that was followed to the end; nullptr if none was.
+  /// The plan that was followed as long as it had anything to decide; nullptr if none was.
   std::shared_ptr<const StepPlan> followed_plan() const;
   /// The plan that was given up because memory ran out; nullptr if none was.
   std::shared_ptr<const StepPlan> failed_plan() const { return follower_.failed(); }

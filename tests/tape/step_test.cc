@@ -152,6 +152,23 @@ TEST_F(StepTest, StepsOfOtherShapesHavePlansOfTheirOwn) {
   EXPECT_EQ(budget.report().plans_made, 2);
 }
 
+// Breaks if: gradients that are clipped in some steps only make each step one without a plan.
+TEST_F(StepTest, AStepMayEndInDifferentWays) {
+  Budget budget({Plain().share(0.5), kEffort});
+  Training training;
+  std::vector<bool> planned;
+  for (int i = 0; i < 6; ++i) {
+    {
+      Step step(budget);
+      training.step(512);
+      if (i % 3 == 2) training.net->parameters()[0].sum().item();
+    }
+    planned.push_back(budget.report().planned);
+  }
+  EXPECT_EQ(planned, (std::vector<bool>{false, false, true, true, true, true}));
+  EXPECT_EQ(budget.report().plans_made, 1);
+}
+
 TEST_F(StepTest, SaysWhatDoesNotFit) {
   const Bytes memory = Plain().fixed + Bytes(100'000);
   Budget budget({memory, kEffort});
