@@ -28,7 +28,7 @@ struct BudgetReport {
   Bytes memory;          ///< the budget
   Bytes fixed;           ///< in use when the step began
   Bytes tracked_peak;    ///< in use at most while it ran
-  bool planned = false;  ///< whether it followed a plan to the end; otherwise the rest is 0
+  bool planned = false;  ///< whether it followed a plan; otherwise what is predicted is 0
   Bytes predicted_peak;
   Bytes plain_peak;  ///< of the step without a budget
   std::chrono::nanoseconds plain_time{0};
@@ -64,9 +64,11 @@ struct BudgetReport {
 ///
 /// Making a budget installs an allocator that counts what LibTorch's own hands out (memory.h); call
 /// use_huge_page_allocator() before, if you want that.
-/// Errors:  InvalidArgument for options that cannot be; Error where operators cannot be intercepted, or another
-///          allocator has been installed, or there is a budget already.
-/// Threads: one step at a time.
+/// Errors:   InvalidArgument for options that cannot be; Error if another allocator has been installed, or there
+///           is a budget already.
+/// Threads:  one step at a time, on any thread; the rest on the thread that has it, between steps.
+/// Lifetime: a step, and tensors saved in it, may outlive the budget.
+/// Cost:     a microsecond for each operator of a step; several while steps are audited.
 class Budget {
  public:
   explicit Budget(BudgetOptions options);
@@ -74,7 +76,7 @@ class Budget {
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
-  /// Counts bytes that the allocator does not see against the budget.
+  /// Counts bytes that the allocator does not see against the budget, from the next step on.
   void include(Bytes bytes);
 
   /// Has the next step look, as the first ones do, for memory that is written through pointers and for
@@ -86,6 +88,7 @@ class Budget {
   BudgetReport report() const;
 
   /// The last recorded step as the planners read it (`remat plan`); nullptr if none was recorded yet.
+  /// Valid until the next step ends.
   const OpGraph* graph() const;
 
  private:
@@ -97,7 +100,8 @@ class Budget {
 /// The scope of one training step on this thread: forward, backward, optimizer.
 ///
 /// Saved tensors that it let go of are made again when autograd asks for them, in it or after it.
-/// Errors: BudgetError out of the operator that does not fit, when nothing is left to let go of. Nothing is
+/// Errors: Error from the constructor where operators cannot be intercepted, or the allocator's reports are in
+///         use (MemoryTracker). BudgetError out of the operator that does not fit, when nothing is left to let go of. Nothing is
 ///         enforced outside of forward and backward: under NoGrad, in optimizer.step().
 class Step {
  public:

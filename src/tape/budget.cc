@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -45,6 +46,7 @@ class Budget::Impl {
   struct Ended {
     std::shared_ptr<tape::Tape> tape;
     Bytes at_start, peak, at_end;
+    bool cut_off = false;  // by an exception
   };
   void step_ended(const Ended& ended);
 
@@ -56,8 +58,6 @@ class Budget::Impl {
     std::shared_ptr<tape::Tape> tape;
     tape::StepGraph graph;
     Bytes memory;
-    std::int64_t corrections = 0;
-    const Plan* warm_start = nullptr;
   };
 
   void describe(const Ended& ended);
@@ -89,8 +89,8 @@ tape::TapeOptions Budget::Impl::tape_options() {
       !plans_.empty() && std::all_of(plans_.begin(), plans_.end(), [&](const auto& plan) {
         return proven_.count(plan.get()) > 0;
       });
-  options.audits = !all_proven || std::exchange(audits_next_, false);
-  options.measures = !all_proven || std::exchange(measures_next_, false);
+  options.audits = std::exchange(audits_next_, false) || !all_proven;
+  options.measures = std::exchange(measures_next_, false) || !all_proven;
   return options;
 }
 
@@ -139,6 +139,8 @@ void Budget::Impl::describe(const Ended& ended) {
 
 /// A step without a plan: makes it the next one to plan for, if the step after it can be like it.
 void Budget::Impl::consider(const Ended& ended) {
+  // Half a step, or one whose backward is yet to come: a plan would let go of what it is for.
+  if (ended.cut_off || ended.tape->live_hooks() > 0) return;
   if (!ended.tape->meter()
            .measures()) {  // a step like none before, where one with a plan was expected
     audits_next_ = measures_next_ = true;
@@ -218,7 +220,8 @@ class Step::Impl {
     const Bytes peak = at_start_ + tracker_.peak_bytes();
     tape_->finish();
     if (tape_->ran_out()) torch_bridge::drop_queued_gradients();
-    budget_->step_ended({tape_, at_start_, peak, live_now()});
+    const bool cut_off = std::uncaught_exceptions() > exceptions_at_start_;
+    budget_->step_ended({tape_, at_start_, peak, live_now(), cut_off});
   }
 
  private:
@@ -228,6 +231,7 @@ class Step::Impl {
 
   std::shared_ptr<Budget::Impl> budget_;
   std::shared_ptr<tape::Tape> tape_;
+  int exceptions_at_start_ = std::uncaught_exceptions();
   Bytes at_start_;
   MemoryTracker tracker_;
   tape::Tape::Scope scope_;

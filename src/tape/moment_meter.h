@@ -10,8 +10,8 @@
 
 namespace remat::tape {
 
-/// Opens moments, closes them, and follows which plannable values are alive: those whoever holds
-/// them. Everything else that is allocated is what the plan has to live with.
+/// Opens moments, closes them, and follows which plannable values are alive, whoever holds them.
+/// Everything else that is allocated is what the plan has to live with.
 class MomentMeter {
  public:
   /// Without `measures` it only cuts: times and bytes stay 0.

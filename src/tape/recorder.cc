@@ -14,10 +14,6 @@ using torch_bridge::OpTraits;
 // A leaf of at most this size is copied when it is overwritten, without asking who needs it.
 constexpr std::int64_t kSmallLeaf = std::int64_t{64} << 10;
 
-c10::ArrayRef<c10::IValue> top(const torch::jit::Stack& stack, std::size_t count) {
-  return c10::ArrayRef<c10::IValue>(stack.data() + (stack.size() - count), count);
-}
-
 /// The arguments that a call writes, as bits; operators have fewer than 64.
 std::uint64_t written_arguments(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments) {
   std::uint64_t bits = 0;
@@ -46,7 +42,7 @@ c10::IValue without_tensors(const c10::IValue& value) {
 
 Recorder::OpenOp Recorder::begin(torch_bridge::OpCall& call) {
   const OpTraits& traits = torch_bridge::traits_of(call.op());
-  const auto arguments = top(call.stack(), call.argument_count());
+  const auto arguments = torch::jit::last(call.stack(), call.argument_count());
   OpenOp open{record_.ops.next(), {}, record_.arguments.size(), record_.constants.size()};
   Op op;
   op.traits = &traits;
@@ -110,7 +106,7 @@ ValueIndex Recorder::value_of(const at::Tensor& tensor) {
   const ValueIndex value = known_value_of(tensor);
   if (events_.is_unchanged(value, tensor.storage())) return value;
   const ValueIndex leaf = add_leaf(tensor, record_.values[value].slot);
-  events_.changed_unseen(value, leaf);
+  events_.changed_unseen(value);
   replace(value, leaf);
   return leaf;
 }
@@ -216,7 +212,7 @@ bool Recorder::end(torch_bridge::OpCall& call, OpenOp& open) {
   const std::int32_t first = record_.outputs.size();
   record_.ops[open.index].outputs = {first, first};
   for (const Written& written : open.written) add_written(open, written);
-  add_results(top(call.stack(), call.result_count()), open);
+  add_results(torch::jit::last(call.stack(), call.result_count()), open);
   record_.ops[open.index].outputs.end = record_.outputs.size();
   const bool made_any = record_.outputs.size() > first;
   if (!made_any) forget(open);
@@ -295,10 +291,7 @@ ValueIndex Recorder::add_leaf(const at::Tensor& tensor, SlotIndex slot) {
   return index;
 }
 
-void Recorder::replace(ValueIndex old, ValueIndex by) {
-  record_.values[old].next_version = by;
-  events_.value_overwritten(old, by);
-}
+void Recorder::replace(ValueIndex old, ValueIndex by) { events_.value_overwritten(old, by); }
 
 /// An operator that made nothing: views, `item()`.
 void Recorder::forget(const OpenOp& open) {
@@ -318,7 +311,7 @@ void Recorder::forget(const OpenOp& open) {
 std::vector<Recorder::Overwritten> Recorder::begin_unrecorded_writes(torch_bridge::OpCall& call,
                                                                      const OpTraits& traits) {
   std::vector<Overwritten> overwritten;
-  const auto arguments = top(call.stack(), call.argument_count());
+  const auto arguments = torch::jit::last(call.stack(), call.argument_count());
   torch_bridge::for_each_written_argument(traits.writes, arguments, [&](std::uint32_t index) {
     torch_bridge::for_each_tensor(arguments[index], [&](const at::Tensor& tensor) {
       if (!torch_bridge::is_plain(tensor)) return;

@@ -21,8 +21,8 @@ class RecorderEvents {
   virtual bool is_needed(ValueIndex leaf) = 0;
   /// Whether `value`, about to be read from `storage`, is what its operator made, as far as anybody looks.
   virtual bool is_unchanged(ValueIndex value, const c10::Storage& storage) = 0;
-  /// It is not: `leaf` is what is there now.
-  virtual void changed_unseen(ValueIndex old, ValueIndex leaf) = 0;
+  /// It is not: what is there now is a leaf.
+  virtual void changed_unseen(ValueIndex old) = 0;
 };
 
 class Recorder {

@@ -58,7 +58,6 @@ struct Value {
   std::int32_t readers = 0;
   std::int32_t last_used = 0;  ///< the tape's clock
   c10::Storage held;           ///< the tape's own reference; empty: nobody's, or somebody else's
-  ValueIndex next_version = ValueIndex::kNone;  ///< what took over its storage, in place
 };
 
 /// A tensor among an operator's arguments.

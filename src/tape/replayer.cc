@@ -24,20 +24,6 @@ c10::Storage Replayer::materialise(ValueIndex value) {
   return work.at_hand.at(key_of(value));
 }
 
-void Replayer::run(OpIndex index) {
-  const Op op = record_.ops[index];
-  Work work;
-  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
-    const TensorArgument& argument = record_.arguments[i];
-    if (argument.value == ValueIndex::kNone || argument.overwritten) continue;
-    if (fetch(argument.value, work)) continue;
-    work.todo.push_back(argument.value);
-    ++work.waiting[key_of(argument.value)];
-  }
-  make_todo(work);
-  run_with(op, work);
-}
-
 void Replayer::make_todo(Work& work) {
   while (!work.todo.empty()) {
     const ValueIndex value = work.todo.back();
@@ -108,7 +94,6 @@ void Replayer::run_with(const Op& op, Work& work) {
   torch::jit::Stack stack = arguments_of(op, work, written);
   const auto* draws = op.rng >= 0 ? &record_.rng_states[op.rng] : nullptr;
   torch_bridge::call_again(*op.traits, stack, op.state, draws);
-  ++runs_;
   for (std::int32_t i = op.outputs.begin; i < op.outputs.end; ++i) {
     const Output& output = record_.outputs[i];
     c10::Storage storage =

@@ -28,12 +28,6 @@ class Replayer {
   /// Errors: Error if `value`, or a leaf that its recipe reads, is gone.
   c10::Storage materialise(ValueIndex value);
 
-  /// Runs one operator again. What it reads is made first where it is not resident.
-  void run(OpIndex op);
-
-  /// Operators run again so far.
-  std::int64_t runs() const { return runs_; }
-
  private:
   // What one call of materialise() has at hand.
   struct Work {
@@ -60,7 +54,6 @@ class Replayer {
 
   StepRecord& record_;
   ReplayEvents& events_;
-  std::int64_t runs_ = 0;
 };
 
 }  // namespace remat::tape

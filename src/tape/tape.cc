@@ -142,8 +142,7 @@ bool Tape::is_unchanged(ValueIndex value, const c10::Storage& storage) {
          audit_->is_unchanged(value, storage);
 }
 
-void Tape::changed_unseen(ValueIndex old, ValueIndex leaf) {
-  static_cast<void>(leaf);
+void Tape::changed_unseen(ValueIndex old) {
   pin(record_.values[old].maker, "its result is changed through a pointer");
   record_.values[old].sound = false;
   record_.values[old].lost = true;
@@ -388,7 +387,6 @@ void Tape::drop_for_plan(ValueIndex value) {
     return;
   }
   if (!record_.values[value].held || !may_go(value)) return;
-  ++counts_.planned_drops;
   let_go(value);
 }
 

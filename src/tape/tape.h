@@ -44,7 +44,6 @@ struct TapeCounts {
   std::int64_t replay_nanoseconds = 0;
   std::int64_t evictions = 0;
   std::int64_t largest_excess = 0;  ///< bytes that an allocation was too large by, before evictions
-  std::int64_t planned_drops = 0;
 };
 
 class Tape final : public std::enable_shared_from_this<Tape>,
@@ -85,6 +84,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   /// Operators whose results are not made again, and why: those that it was given, and those it found.
   const std::unordered_map<std::uint64_t, std::string>& pinned() const { return options_.pinned; }
   bool audits() const { return audit_.has_value(); }
+  /// Saved tensors that may still be asked for.
+  std::int64_t live_hooks() const { return live_hooks_; }
   /// Whether an allocation was refused.
   bool ran_out() const { return ran_out_; }
 
@@ -105,7 +106,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void value_overwritten(ValueIndex old, ValueIndex written) override;
   bool is_needed(ValueIndex leaf) override;
   bool is_unchanged(ValueIndex value, const c10::Storage& storage) override;
-  void changed_unseen(ValueIndex old, ValueIndex leaf) override;
+  void changed_unseen(ValueIndex old) override;
 
   c10::Storage resident(ValueIndex value) override;
   bool replayed(ValueIndex value, const c10::Storage& storage) override;

@@ -230,6 +230,28 @@ TEST_F(StepTest, IsAskedForAfterItHasEnded) {
   }
 }
 
+// Breaks if: a plan is made for a part of a step, which would let go of all that backward needs.
+TEST_F(StepTest, PlansForWholeStepsOnly) {
+  Budget budget({Bytes::parse("1GiB"), kEffort});
+  Training training;
+  training.step(512);
+  for (int i = 0; i < 3; ++i) {
+    at::Tensor loss;
+    {
+      Step step(budget);
+      loss = training.net->forward(torch::randn({512, 64})).square().mean();
+    }
+    EXPECT_THROW(
+        {
+          Step step(budget);
+          training.net->forward(torch::randn({512, 64}));
+          throw std::runtime_error("the user's own");
+        },
+        std::runtime_error);
+  }
+  EXPECT_EQ(budget.report().plans_made, 0);
+}
+
 TEST_F(StepTest, OnlyOneBudgetAtATime) {
   Budget budget({Bytes::parse("1GiB")});
   EXPECT_THROW(Budget({Bytes::parse("1GiB")}), Error);
