@@ -1,0 +1,80 @@
+// What a tape does about memory that changed unseen, and operators that do not give the same bits again.
+// (Rule T12)
+#include <unordered_set>
+
+#include <remat/error.h>
+
+#include "base/check.h"
+#include "tape/tape.h"
+
+namespace remat::tape {
+
+bool Tape::is_unchanged(ValueIndex value, const c10::Storage& storage) {
+  return !audit_ || finished_ || !record_.values[value].sound ||
+         audit_->is_unchanged(value, storage);
+}
+
+void Tape::changed_unseen(ValueIndex old) {
+  pin(record_.values[old].maker, "its result is changed through a pointer");
+  record_.values[old].sound = false;
+  record_.values[old].lost = true;
+  keep_what_depends_on(old);
+}
+
+void Tape::pin(OpIndex index, const char* because) {
+  const Op& op = record_.ops[index];
+  const std::uint64_t signature = record_.events[record_.moments[op.moment].event];
+  options_.pinned.emplace(signature, op.traits->name + ": " + because);
+}
+
+/// Recipes that read what is gone are none any more.
+void Tape::keep_what_depends_on(ValueIndex changed) {
+  std::unordered_set<std::int32_t> gone{static_cast<std::int32_t>(changed)};
+  const auto is_gone = [&](const TensorArgument& argument) {
+    return argument.value != ValueIndex::kNone && !argument.overwritten &&
+           gone.count(static_cast<std::int32_t>(argument.value)) > 0;
+  };
+  for (auto i = static_cast<std::int32_t>(record_.values[changed].maker) + 1;
+       i < record_.ops.size(); ++i) {
+    const Op op = record_.ops[static_cast<OpIndex>(i)];
+    bool depends = false;
+    for (std::int32_t k = op.arguments.begin; k < op.arguments.end; ++k) {
+      depends = depends || is_gone(record_.arguments[k]);
+    }
+    for (std::int32_t k = op.outputs.begin; depends && k < op.outputs.end; ++k) {
+      const ValueIndex value = record_.outputs[k].value;
+      const c10::Storage storage = resident(value);
+      if (storage) {
+        hold(value, storage);
+      } else {
+        gone.insert(static_cast<std::int32_t>(value));
+      }
+      record_.values[value].sound = false;
+    }
+  }
+}
+
+void Tape::prove(ValueIndex index, const c10::Storage& storage) {
+  const OpIndex maker = record_.values[index].maker;
+  const torch_bridge::OpTraits& traits = *record_.ops[maker].traits;
+  if (!audit_ || torch_bridge::leaves_bytes_unwritten(traits.handle) ||
+      audit_->is_the_same(index, storage)) {
+    return;
+  }
+  pin(maker, "it gives other bits when it runs again");
+  fail<Error>(
+      "remat::Step: {} gave other bits when it was run again than the first time; no gradient was made of "
+      "them. Its results are kept from the next step on: undo what this one changed, and repeat it.",
+      traits.name);
+}
+
+/// Whether a value can be made again: what nobody saw being changed cannot.
+bool Tape::may_go(ValueIndex index) {
+  const Value& value = record_.values[index];
+  if (!audit_ || !value.sound || audit_->is_unchanged(index, value.held)) return true;
+  pin(value.maker, "its result is changed through a pointer");
+  record_.values[index].sound = false;
+  return false;
+}
+
+}  // namespace remat::tape
