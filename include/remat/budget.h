@@ -38,6 +38,9 @@ struct BudgetReport {
   std::int64_t steps = 0;                        ///< since the budget was made
   std::int64_t operators = 0;
   std::int64_t replays = 0;
+  std::int64_t packs =
+      0;  ///< values kept packed without loss (a dropout's noise: a bit for a float)
+  std::int64_t unpacks = 0;
   std::int64_t evictions = 0;  ///< decided when memory ran out, not by the plan
   std::int64_t plans_made = 0;
   bool audited = false;  ///< whether it looked for what cannot be made again

@@ -124,6 +124,8 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.plans_made = before.plans_made;
   report_.operators = counts.ops;
   report_.replays = counts.replays;
+  report_.packs = counts.packs;
+  report_.unpacks = counts.unpacks;
   report_.evictions = counts.evictions;
   report_.audited = ended.tape->audits();
   for (const auto& [signature, why] : ended.tape->pinned()) report_.pinned.push_back(why);

@@ -45,12 +45,17 @@ void PlanFollower::advance(std::int32_t event, bool with_replays) {
   // Of an event without an entry only what it is time to let go of is done.
   for (; plan_ == plan && next_ < plan->entries.size(); ++next_) {
     const StepPlan::Entry entry = plan->entries[next_];
+    const auto value = static_cast<ValueIndex>(entry.subject);
     if (entry.kind == StepPlan::Kind::kDrop) {
-      actions_.drop_for_plan(static_cast<ValueIndex>(entry.subject));
+      actions_.drop_for_plan(value);
+    } else if (entry.kind == StepPlan::Kind::kPack) {
+      actions_.pack_for_plan(value);
+    } else if (entry.kind == StepPlan::Kind::kDropPacked) {
+      actions_.drop_packed_for_plan(value);
     } else if (!stops) {
       return;
     } else if (entry.kind == StepPlan::Kind::kReplay) {
-      if (with_replays) actions_.replay_for_plan(static_cast<ValueIndex>(entry.subject));
+      if (with_replays) actions_.replay_for_plan(value);
     } else {
       ++next_;
       return;

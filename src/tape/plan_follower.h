@@ -14,6 +14,8 @@ class PlanActions {
   virtual ~PlanActions() = default;
   virtual void replay_for_plan(ValueIndex value) = 0;
   virtual void drop_for_plan(ValueIndex value) = 0;
+  virtual void pack_for_plan(ValueIndex value) = 0;
+  virtual void drop_packed_for_plan(ValueIndex value) = 0;
   /// The step is none that has a plan: from here on nothing is decided ahead.
   virtual void plan_left() = 0;
 };

@@ -113,6 +113,13 @@ struct Moment {
   std::int32_t event = 0;  ///< with which it began, see StepRecord::events
 };
 
+/// What it costs to keep a value packed.
+struct PackCost {
+  ValueIndex value = ValueIndex::kNone;
+  std::int64_t bytes = 0;        ///< of the packed form
+  std::int64_t nanoseconds = 0;  ///< for packing it; unpacking takes no longer
+};
+
 /// A view without its arrays.
 struct StoredView {
   std::int32_t first_number = 0;
@@ -157,6 +164,7 @@ class StepRecord {
   Arena<std::int32_t, at::Tensor> others;  ///< tensors that are not plain, kept as they are
   Arena<std::int32_t, torch_bridge::CpuRngState> rng_states;
   Arena<std::int32_t, ValueIndex> asked;
+  Arena<std::int32_t, PackCost> packs;  ///< of values that have a packed form
   /// What steps are told apart by: an entry for each operator that began, for each saved tensor with which a
   /// moment began, and for each other beginning; a signature of the step up to there.
   Arena<std::int32_t, std::uint64_t> events;

@@ -1,9 +1,12 @@
 #include "tape/step_plan.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
+
+#include "tape/packed_forms.h"
 
 namespace remat::tape {
 namespace {
@@ -34,6 +37,7 @@ class GraphBuilder {
       }
     }
     add_holders();
+    add_packed_forms(result_, record_);
     return std::move(result_);
   }
 
@@ -253,6 +257,87 @@ std::int32_t last_asked_event(const StepRecord& record) {
   return last;
 }
 
+namespace {
+
+/// Which of a plan's drops leave the packed form behind, because the plan unpacks it later; by action.
+std::vector<char> drops_that_pack(const StepGraph& step, const Plan& plan) {
+  std::unordered_map<std::int32_t, bool> unpacked_later;
+  const auto value_at = [&](ValueId id) { return step.value_of[static_cast<std::size_t>(id)]; };
+  const auto packed_at = [&](ValueId id) {
+    return step.packed_value[static_cast<std::size_t>(id)];
+  };
+  const auto note = [&](ValueIndex value, bool later) {
+    if (value != ValueIndex::kNone) unpacked_later[static_cast<std::int32_t>(value)] = later;
+  };
+  std::vector<char> packs(plan.actions.size(), 0);
+  for (std::size_t i = plan.actions.size(); i-- > 0;) {
+    if (const auto* drop = std::get_if<DropValue>(&plan.actions[i])) {
+      const ValueIndex value = value_at(drop->value);
+      const auto later = unpacked_later.find(static_cast<std::int32_t>(value));
+      packs[i] = value != ValueIndex::kNone && later != unpacked_later.end() && later->second;
+      note(packed_at(drop->value), false);
+      continue;
+    }
+    const GraphOp& op =
+        step.graph.ops[static_cast<std::size_t>(std::get<RunOp>(plan.actions[i]).op)];
+    for (const ValueId written : op.writes) note(packed_at(written), false);
+    for (const ValueId read : op.reads) note(packed_at(read), true);
+  }
+  return packs;
+}
+
+/// Writes a plan down, moment by moment.
+class PlanCompiler {
+ public:
+  PlanCompiler(const StepGraph& step, const StepRecord& record, StepPlan& compiled)
+      : step_(step), record_(record), compiled_(compiled), ran_(step.graph.ops.size(), 0) {}
+
+  void compile(const Plan& plan) {
+    const std::vector<char> packs = drops_that_pack(step_, plan);
+    for (std::size_t i = 0; i < plan.actions.size(); ++i) {
+      if (const auto* drop = std::get_if<DropValue>(&plan.actions[i])) {
+        add_drop(static_cast<std::size_t>(drop->value), packs[i] != 0);
+      } else {
+        add_run(static_cast<std::size_t>(std::get<RunOp>(plan.actions[i]).op));
+      }
+    }
+  }
+
+ private:
+  void add(StepPlan::Kind kind, ValueIndex value) {
+    if (value != ValueIndex::kNone) {
+      compiled_.entries.push_back({kind, static_cast<std::int32_t>(value)});
+    }
+  }
+
+  void add_drop(std::size_t value, bool packs) {
+    add(packs ? StepPlan::Kind::kPack : StepPlan::Kind::kDrop, step_.value_of[value]);
+    add(StepPlan::Kind::kDropPacked, step_.packed_value[value]);
+  }
+
+  void add_run(std::size_t op) {
+    const MomentIndex moment = step_.moment_of_op[op];
+    if (ran_[op] != 0) {
+      for (const ValueId written : step_.graph.ops[op].writes) {
+        add(StepPlan::Kind::kReplay, step_.value_of[static_cast<std::size_t>(written)]);
+        add(StepPlan::Kind::kReplay, step_.packed_value[static_cast<std::size_t>(written)]);
+      }
+    } else if (moment != MomentIndex::kNone) {
+      const std::int32_t event = record_.moments[moment].event;
+      compiled_.entries.push_back({StepPlan::Kind::kFirst, event});
+      compiled_.has_entry[static_cast<std::size_t>(event)] = 1;
+    }
+    ran_[op] = 1;
+  }
+
+  const StepGraph& step_;
+  const StepRecord& record_;
+  StepPlan& compiled_;
+  std::vector<char> ran_;  // by operator
+};
+
+}  // namespace
+
 StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record) {
   StepPlan compiled;
   compiled.signatures.assign(record.events.begin(), record.events.end());
@@ -262,28 +347,7 @@ StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record) {
   for (const ValueIndex value : graph.value_of) {
     if (value != ValueIndex::kNone) compiled.decides[at_place(value)] = 1;
   }
-  std::vector<char> ran(graph.graph.ops.size(), 0);
-  for (const PlanAction& action : plan.actions) {
-    if (const auto* drop = std::get_if<DropValue>(&action)) {
-      const ValueIndex value = graph.value_of[static_cast<std::size_t>(drop->value)];
-      if (value == ValueIndex::kNone) continue;
-      compiled.entries.push_back({StepPlan::Kind::kDrop, static_cast<std::int32_t>(value)});
-      continue;
-    }
-    const auto op = static_cast<std::size_t>(std::get<RunOp>(action).op);
-    const MomentIndex moment = graph.moment_of_op[op];
-    if (ran[op] != 0) {
-      for (const ValueId written : graph.graph.ops[op].writes) {
-        const ValueIndex value = graph.value_of[static_cast<std::size_t>(written)];
-        compiled.entries.push_back({StepPlan::Kind::kReplay, static_cast<std::int32_t>(value)});
-      }
-    } else if (moment != MomentIndex::kNone) {
-      const std::int32_t event = record.moments[moment].event;
-      compiled.entries.push_back({StepPlan::Kind::kFirst, event});
-      compiled.has_entry[static_cast<std::size_t>(event)] = 1;
-    }
-    ran[op] = 1;
-  }
+  PlanCompiler(graph, record, compiled).compile(plan);
   compiled.graph = std::move(graph);
   compiled.plan = std::move(plan);
   return compiled;

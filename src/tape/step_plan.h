@@ -17,7 +17,8 @@ namespace remat::tape {
 struct StepGraph {
   OpGraph graph;
   std::vector<MomentIndex> moment_of_op;  ///< kNone: bookkeeping
-  std::vector<ValueIndex> value_of;       ///< by value id; kNone: bookkeeping
+  std::vector<ValueIndex> value_of;       ///< by value id; kNone: bookkeeping, or a packed form
+  std::vector<ValueIndex> packed_value;   ///< by value id: of which value it is the packed form
 };
 
 /// What a measured step did. `at_start` are the bytes in use when it began.
@@ -33,9 +34,11 @@ std::int32_t last_asked_event(const StepRecord& record);
 /// A plan, moment by moment.
 struct StepPlan {
   enum class Kind : std::uint8_t {
-    kFirst,   ///< a moment's own run: `subject` is the event with which it begins
-    kReplay,  ///< `subject` is a value to make again
-    kDrop,    ///< `subject` is a value to let go of
+    kFirst,       ///< a moment's own run: `subject` is the event with which it begins
+    kReplay,      ///< `subject` is a value to make again
+    kDrop,        ///< `subject` is a value to let go of
+    kPack,        ///< `subject` is a value to let go of, but for its packed form
+    kDropPacked,  ///< `subject` is a value whose packed form to let go of
   };
   struct Entry {
     Kind kind = Kind::kFirst;

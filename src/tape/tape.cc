@@ -161,7 +161,19 @@ bool Tape::is_needed(ValueIndex leaf) {
   return false;
 }
 
+/// What can be had without running an operator.
 c10::Storage Tape::resident(ValueIndex index) {
+  c10::Storage storage = in_memory(index);
+  if (storage) return storage;
+  storage = packed_.unpacked(index);
+  if (storage) {
+    ++counts_.unpacks;
+    prove(index, storage);
+  }
+  return storage;
+}
+
+c10::Storage Tape::in_memory(ValueIndex index) {
   const Value& value = record_.values[index];
   if (value.held) return value.held;
   if (record_.slots[value.slot].current != index) return {};
@@ -197,11 +209,12 @@ void Tape::let_go(ValueIndex index) {
 }
 
 c10::Storage Tape::make(ValueIndex value) {
-  c10::Storage storage = resident(value);
+  c10::Storage storage = in_memory(value);
   if (storage) return storage;
   meter_->before_replay();
   const auto began = std::chrono::steady_clock::now();
-  storage = replayer_.materialise(value);
+  storage = resident(value);
+  if (!storage) storage = replayer_.materialise(value);
   counts_.replay_nanoseconds +=
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
   meter_->after_replay();
@@ -245,7 +258,18 @@ at::Tensor Tape::bring_back(const Saved& saved) {
     hold(index, storage);
     if (follower_.decides(index) || finished_) visitors_.push_back(index);
   }
+  probe(index);
   return torch_bridge::tensor_on(storage, record_.view(saved.view));
+}
+
+/// Finds out whether a value could be kept packed, while there is room for that.
+void Tape::probe(ValueIndex value) {
+  if (finished_ || !meter_->measures() || !packed_.is_worth_probing(value)) return;
+  const Value& asked = record_.values[value];
+  if (!asked.held || live_bytes() + asked.bytes > options_.limit) return;
+  meter_->before_replay();
+  packed_.probe(value, asked.held);
+  meter_->after_replay();
 }
 
 void Tape::hook_died(SlotIndex index) {
@@ -261,6 +285,7 @@ void Tape::hook_died(SlotIndex index) {
   if (live_hooks_ > 0 || records_) return;
   // Nobody can ask for anything any more.
   for (std::int32_t i = 0; i < record_.values.size(); ++i) let_go(static_cast<ValueIndex>(i));
+  packed_.drop_all();
   record_.release_tensors();
 }
 
@@ -322,12 +347,26 @@ void Tape::drop_for_plan(ValueIndex value) {
   let_go(value);
 }
 
+void Tape::pack_for_plan(ValueIndex value) {
+  if (at_place(value) >= static_cast<std::size_t>(record_.values.size())) {
+    return drop_for_plan(value);
+  }
+  const c10::Storage storage = record_.values[value].held;
+  if (!storage || !may_go(value)) return;
+  if (packed_.pack(value, storage)) ++counts_.packs;
+  drop_for_plan(value);
+}
+
+void Tape::drop_packed_for_plan(ValueIndex value) { packed_.drop(value); }
+
 void Tape::plan_left() {
   for (std::int32_t i = 0; i < record_.values.size(); ++i) {
     const auto index = static_cast<ValueIndex>(i);
     const Slot& slot = record_.slots[record_.values[index].slot];
     const bool asked_later = slot.current == index && slot.hooks > 0;
-    if (!asked_later) let_go(index);
+    if (asked_later) continue;
+    let_go(index);
+    packed_.drop(index);
   }
 }
 

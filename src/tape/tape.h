@@ -15,6 +15,7 @@
 #include "tape/audit.h"
 #include "tape/eviction.h"
 #include "tape/moment_meter.h"
+#include "tape/packed_forms.h"
 #include "tape/plan_follower.h"
 #include "tape/recorder.h"
 #include "tape/records.h"
@@ -41,6 +42,8 @@ struct TapeOptions {
 struct TapeCounts {
   std::int64_t ops = 0;
   std::int64_t replays = 0;
+  std::int64_t packs = 0;
+  std::int64_t unpacks = 0;
   std::int64_t replay_nanoseconds = 0;
   std::int64_t evictions = 0;
   std::int64_t largest_excess = 0;  ///< bytes that an allocation was too large by, before evictions
@@ -113,6 +116,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
 
   void replay_for_plan(ValueIndex value) override;
   void drop_for_plan(ValueIndex value) override;
+  void pack_for_plan(ValueIndex value) override;
+  void drop_packed_for_plan(ValueIndex value) override;
   void plan_left() override;
 
   bool records_now() const;
@@ -120,7 +125,9 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void record(torch_bridge::OpCall& call);
   void reach_event();
   std::uint64_t identity_of(OpIndex op) const;
+  c10::Storage in_memory(ValueIndex value);
   c10::Storage make(ValueIndex value);
+  void probe(ValueIndex value);
   void hold(ValueIndex value, const c10::Storage& storage);
   void let_go(ValueIndex value);
   void end_visits();
@@ -139,6 +146,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   PlanFollower follower_;
   EvictionOrder evictions_;
   std::optional<Audit> audit_;
+  PackedForms packed_{record_};
   TapeCounts counts_;
   std::int64_t live_hooks_ = 0;
   std::int32_t clock_ = 0;
