@@ -55,12 +55,24 @@ void PlanFollower::advance(std::int32_t event, bool with_replays) {
     } else if (!stops) {
       return;
     } else if (entry.kind == StepPlan::Kind::kReplay) {
-      if (with_replays) actions_.replay_for_plan(value);
+      replay(*plan, with_replays);
     } else {
       ++next_;
       return;
     }
   }
+}
+
+/// Reads the entries of one run; the last is left for the caller to pass.
+void PlanFollower::replay(const StepPlan& plan, bool really) {
+  run_.clear();
+  const auto add = [&] { run_.push_back(static_cast<ValueIndex>(plan.entries[next_].subject)); };
+  add();
+  while (next_ + 1 < plan.entries.size() && plan.entries[next_ + 1].continues) {
+    ++next_;
+    add();
+  }
+  if (really) actions_.replay_for_plan(run_);
 }
 
 void PlanFollower::stop() {

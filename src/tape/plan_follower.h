@@ -12,7 +12,8 @@ namespace remat::tape {
 class PlanActions {
  public:
   virtual ~PlanActions() = default;
-  virtual void replay_for_plan(ValueIndex value) = 0;
+  /// All that one run of an operator of the plan makes, in place operators that are one with it included.
+  virtual void replay_for_plan(const std::vector<ValueIndex>& values) = 0;
   virtual void drop_for_plan(ValueIndex value) = 0;
   virtual void pack_for_plan(ValueIndex value) = 0;
   virtual void drop_packed_for_plan(ValueIndex value) = 0;
@@ -43,12 +44,14 @@ class PlanFollower {
   bool matches(const StepPlan& plan, std::int32_t event, std::uint64_t signature) const;
   void change_plan(std::int32_t event, std::uint64_t signature);
   void advance(std::int32_t event, bool with_replays);
+  void replay(const StepPlan& plan, bool really);
 
   PlanActions& actions_;
   std::vector<std::shared_ptr<const StepPlan>> plans_;
   std::shared_ptr<const StepPlan> plan_, failed_;
   bool looks_;
-  std::size_t next_ = 0;  // entry
+  std::size_t next_ = 0;         // entry
+  std::vector<ValueIndex> run_;  // what the run at hand makes
 };
 
 }  // namespace remat::tape

@@ -304,9 +304,20 @@ class PlanCompiler {
   }
 
  private:
-  void add(StepPlan::Kind kind, ValueIndex value) {
+  void add(StepPlan::Kind kind, ValueIndex value, bool continues = false) {
     if (value != ValueIndex::kNone) {
-      compiled_.entries.push_back({kind, static_cast<std::int32_t>(value)});
+      compiled_.entries.push_back({kind, continues, static_cast<std::int32_t>(value)});
+    }
+  }
+
+  void add_replay(const GraphOp& op) {
+    const std::size_t before = compiled_.entries.size();
+    const auto add_value = [&](ValueIndex value) {
+      add(StepPlan::Kind::kReplay, value, compiled_.entries.size() > before);
+    };
+    for (const ValueId written : op.writes) {
+      add_value(step_.value_of[static_cast<std::size_t>(written)]);
+      add_value(step_.packed_value[static_cast<std::size_t>(written)]);
     }
   }
 
@@ -318,13 +329,10 @@ class PlanCompiler {
   void add_run(std::size_t op) {
     const MomentIndex moment = step_.moment_of_op[op];
     if (ran_[op] != 0) {
-      for (const ValueId written : step_.graph.ops[op].writes) {
-        add(StepPlan::Kind::kReplay, step_.value_of[static_cast<std::size_t>(written)]);
-        add(StepPlan::Kind::kReplay, step_.packed_value[static_cast<std::size_t>(written)]);
-      }
+      add_replay(step_.graph.ops[op]);
     } else if (moment != MomentIndex::kNone) {
       const std::int32_t event = record_.moments[moment].event;
-      compiled_.entries.push_back({StepPlan::Kind::kFirst, event});
+      compiled_.entries.push_back({StepPlan::Kind::kFirst, false, event});
       compiled_.has_entry[static_cast<std::size_t>(event)] = 1;
     }
     ran_[op] = 1;

@@ -42,6 +42,7 @@ struct StepPlan {
   };
   struct Entry {
     Kind kind = Kind::kFirst;
+    bool continues = false;  ///< of replays: of the same run as the entry before
     std::int32_t subject = 0;
   };
 

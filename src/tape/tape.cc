@@ -1,5 +1,6 @@
 #include "tape/tape.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include <c10/core/GradMode.h>
@@ -188,7 +189,7 @@ bool Tape::replayed(ValueIndex index, const c10::Storage& storage) {
   if (value.held) return true;
   const Slot& slot = record_.slots[value.slot];
   const bool asked_later = slot.current == index && slot.hooks > 0;
-  const bool wanted = wanted_ != ValueIndex::kNone && value.maker == record_.values[wanted_].maker;
+  const bool wanted = std::find(wanted_.begin(), wanted_.end(), index) != wanted_.end();
   const bool stays = follower_.decides(index) ? wanted : asked_later;
   if (stays) hold(index, storage);
   return stays;
@@ -330,11 +331,13 @@ void Tape::throw_out_of_budget(std::int64_t bytes) const {
 
 // ---- the plan -----------------------------------------------------------------------------------------------
 
-void Tape::replay_for_plan(ValueIndex value) {
-  wanted_ = value;
-  const c10::Storage storage = make(value);
-  wanted_ = ValueIndex::kNone;
-  if (!record_.values[value].held) hold(value, storage);
+void Tape::replay_for_plan(const std::vector<ValueIndex>& values) {
+  wanted_ = values;
+  for (const ValueIndex value : values) {
+    const c10::Storage storage = make(value);
+    if (!record_.values[value].held) hold(value, storage);
+  }
+  wanted_.clear();
 }
 
 void Tape::drop_for_plan(ValueIndex value) {

@@ -114,7 +114,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   c10::Storage resident(ValueIndex value) override;
   bool replayed(ValueIndex value, const c10::Storage& storage) override;
 
-  void replay_for_plan(ValueIndex value) override;
+  void replay_for_plan(const std::vector<ValueIndex>& values) override;
   void drop_for_plan(ValueIndex value) override;
   void pack_for_plan(ValueIndex value) override;
   void drop_packed_for_plan(ValueIndex value) override;
@@ -154,8 +154,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   bool ran_out_ = false;
   bool records_ = false;  // an operator, right now
   std::unordered_set<std::int32_t>
-      dropped_ahead_;                      // values that the plan dropped before they were made
-  ValueIndex wanted_ = ValueIndex::kNone;  // being made for the plan
+      dropped_ahead_;                 // values that the plan dropped before they were made
+  std::vector<ValueIndex> wanted_;    // being made for the plan
   std::vector<ValueIndex> visitors_;  // made again for one node, the plan having no room for them
 };
 
