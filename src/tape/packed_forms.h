@@ -21,7 +21,7 @@ class PackedForms {
 
   /// Notes in StepRecord::packs whether `value`, whose content is `storage`, can be packed, and what that
   /// costs. Once for each value; small ones are not looked at.
-  /// Cost: reads what can be packed twice; little of what cannot.
+  /// Cost: packs what can be packed three times; reads little of what cannot.
   void probe(ValueIndex value, const c10::Storage& storage);
   /// Whether probe() would look at it.
   bool is_worth_probing(ValueIndex value) const;
