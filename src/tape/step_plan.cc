@@ -259,8 +259,9 @@ std::int32_t last_asked_event(const StepRecord& record) {
 
 namespace {
 
-/// Which of a plan's drops leave the packed form behind, because the plan unpacks it later; by action.
-std::vector<char> drops_that_pack(const StepGraph& step, const Plan& plan) {
+/// Where a plan needs the packed form of a value later: which drops of the value leave it behind, and which
+/// runs of its operator make it; by action.
+std::vector<char> packed_forms_needed(const StepGraph& step, const Plan& plan) {
   std::unordered_map<std::int32_t, bool> unpacked_later;
   const auto value_at = [&](ValueId id) { return step.value_of[static_cast<std::size_t>(id)]; };
   const auto packed_at = [&](ValueId id) {
@@ -280,7 +281,11 @@ std::vector<char> drops_that_pack(const StepGraph& step, const Plan& plan) {
     }
     const GraphOp& op =
         step.graph.ops[static_cast<std::size_t>(std::get<RunOp>(plan.actions[i]).op)];
-    for (const ValueId written : op.writes) note(packed_at(written), false);
+    for (const ValueId written : op.writes) {
+      const auto later = unpacked_later.find(static_cast<std::int32_t>(packed_at(written)));
+      if (later != unpacked_later.end() && later->second) packs[i] = 1;
+      note(packed_at(written), false);
+    }
     for (const ValueId read : op.reads) note(packed_at(read), true);
   }
   return packs;
@@ -290,15 +295,19 @@ std::vector<char> drops_that_pack(const StepGraph& step, const Plan& plan) {
 class PlanCompiler {
  public:
   PlanCompiler(const StepGraph& step, const StepRecord& record, StepPlan& compiled)
-      : step_(step), record_(record), compiled_(compiled), ran_(step.graph.ops.size(), 0) {}
+      : step_(step),
+        record_(record),
+        compiled_(compiled),
+        ran_(step.graph.ops.size(), 0),
+        resident_(static_cast<std::size_t>(record.values.size()), 0) {}
 
   void compile(const Plan& plan) {
-    const std::vector<char> packs = drops_that_pack(step_, plan);
+    const std::vector<char> packed = packed_forms_needed(step_, plan);
     for (std::size_t i = 0; i < plan.actions.size(); ++i) {
       if (const auto* drop = std::get_if<DropValue>(&plan.actions[i])) {
-        add_drop(static_cast<std::size_t>(drop->value), packs[i] != 0);
+        add_drop(static_cast<std::size_t>(drop->value), packed[i] != 0);
       } else {
-        add_run(static_cast<std::size_t>(std::get<RunOp>(plan.actions[i]).op));
+        add_run(static_cast<std::size_t>(std::get<RunOp>(plan.actions[i]).op), packed[i] != 0);
       }
     }
   }
@@ -310,38 +319,54 @@ class PlanCompiler {
     }
   }
 
-  void add_replay(const GraphOp& op) {
-    const std::size_t before = compiled_.entries.size();
-    const auto add_value = [&](ValueIndex value) {
-      add(StepPlan::Kind::kReplay, value, compiled_.entries.size() > before);
-    };
-    for (const ValueId written : op.writes) {
-      add_value(step_.value_of[static_cast<std::size_t>(written)]);
-      add_value(step_.packed_value[static_cast<std::size_t>(written)]);
-    }
-  }
+  char& resident(ValueIndex value) { return resident_[at_place(value)]; }
 
-  void add_drop(std::size_t value, bool packs) {
-    add(packs ? StepPlan::Kind::kPack : StepPlan::Kind::kDrop, step_.value_of[value]);
-    add(StepPlan::Kind::kDropPacked, step_.packed_value[value]);
-  }
-
-  void add_run(std::size_t op) {
-    const MomentIndex moment = step_.moment_of_op[op];
-    if (ran_[op] != 0) {
-      add_replay(step_.graph.ops[op]);
+  void add_run(std::size_t index, bool packs) {
+    const GraphOp& op = step_.graph.ops[index];
+    const MomentIndex moment = step_.moment_of_op[index];
+    if (ran_[index] != 0) {
+      add_replay(op, packs);
     } else if (moment != MomentIndex::kNone) {
       const std::int32_t event = record_.moments[moment].event;
       compiled_.entries.push_back({StepPlan::Kind::kFirst, false, event});
       compiled_.has_entry[static_cast<std::size_t>(event)] = 1;
     }
-    ran_[op] = 1;
+    ran_[index] = 1;
+    for (const ValueId written : op.writes) {
+      const ValueIndex value = step_.value_of[static_cast<std::size_t>(written)];
+      if (value != ValueIndex::kNone) resident(value) = 1;
+    }
+  }
+
+  void add_replay(const GraphOp& op, bool packs) {
+    const std::size_t before = compiled_.entries.size();
+    const auto add_value = [&](ValueIndex value) {
+      add(StepPlan::Kind::kReplay, value, compiled_.entries.size() > before);
+    };
+    ValueIndex to_pack = ValueIndex::kNone;
+    for (const ValueId written : op.writes) {
+      add_value(step_.value_of[static_cast<std::size_t>(written)]);
+      const ValueIndex packed = step_.packed_value[static_cast<std::size_t>(written)];
+      // One that is in memory is packed when the plan lets go of it.
+      if (!packs || packed == ValueIndex::kNone || resident(packed) != 0) continue;
+      add_value(packed);
+      to_pack = packed;
+    }
+    add(StepPlan::Kind::kPack, to_pack);
+  }
+
+  void add_drop(std::size_t id, bool packs) {
+    const ValueIndex value = step_.value_of[id];
+    add(packs ? StepPlan::Kind::kPack : StepPlan::Kind::kDrop, value);
+    add(StepPlan::Kind::kDropPacked, step_.packed_value[id]);
+    if (value != ValueIndex::kNone) resident(value) = 0;
   }
 
   const StepGraph& step_;
   const StepRecord& record_;
   StepPlan& compiled_;
-  std::vector<char> ran_;  // by operator
+  std::vector<char> ran_;       // by operator
+  std::vector<char> resident_;  // by value
 };
 
 }  // namespace
