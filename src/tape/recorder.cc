@@ -161,6 +161,7 @@ const char* Recorder::obstacle(const Op& op, c10::ArrayRef<c10::IValue> argument
       continue;
     }
     const Value& value = record_.values[argument.value];
+    if (!value.device.is_cpu()) return "it works on a device without a budget";
     if (argument.overwritten) continue;
     if (value.lost) return "what it read has been overwritten";
     if (value.origin == Origin::kFresh) return "it writes a part of memory that is not written yet";
@@ -265,7 +266,7 @@ ValueIndex Recorder::add_made(const at::Tensor& tensor, Output output, SlotIndex
   const Op& op = record_.ops[open.index];
   Value value;
   value.origin = op.traits->makes_fresh ? Origin::kFresh : Origin::kMade;
-  value.sound = op.sound;
+  value.sound = op.sound && tensor.device().is_cpu();
   value.written = output.argument >= 0;
   value.slot = slot;
   value.maker = open.index;

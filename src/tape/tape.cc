@@ -114,8 +114,7 @@ std::uint64_t Tape::identity_of(OpIndex index) const {
 void Tape::value_made(ValueIndex index, const c10::Storage& storage) {
   Value& value = record_.values[index];
   value.last_used = clock_;
-  value.plannable =
-      value.origin == Origin::kFresh || (value.origin == Origin::kMade && value.sound);
+  value.plannable = value.device.is_cpu() && (value.origin == Origin::kFresh || value.sound);
   if (value.plannable) meter_->came(index);
   if (audit_ && value.sound) audit_->made(index, storage);
   const bool dropped = dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;

@@ -299,6 +299,26 @@ TEST_F(StepTest, PlansForWholeStepsOnly) {
   EXPECT_EQ(budget.report().plans_made, 0);
 }
 
+// Breaks if: what is not in the CPU's memory is hashed, held, or counted as what could be let go of.
+TEST_F(StepTest, LeavesOtherDevicesAlone) {
+  Budget budget({Bytes::parse("8GiB"), kEffort});
+  for (int i = 0; i < 3; ++i) {
+    const Step step(budget);
+    const at::Tensor weight =
+        torch::empty({64, 64}, at::TensorOptions(at::kMeta).requires_grad(true));
+    at::Tensor product = weight.mm(weight);
+    const c10::weak_intrusive_ptr<c10::StorageImpl> storage(
+        c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(
+            product.storage().unsafeGetStorageImpl()));
+    const at::Tensor loss = product.tanh().mul(2).sum();
+    product.reset();
+    EXPECT_TRUE(storage.expired()) << "nobody saved it";
+    loss.backward();
+    EXPECT_TRUE(weight.grad().defined());
+  }
+  EXPECT_EQ(budget.report().replays, 0);
+}
+
 TEST_F(StepTest, OnlyOneBudgetAtATime) {
   Budget budget({Bytes::parse("1GiB")});
   EXPECT_THROW(Budget({Bytes::parse("1GiB")}), Error);
