@@ -30,7 +30,7 @@ struct GraphPlanResult {
 };
 
 /// What plan_graph does where no effort is named: about 2 s of one core of 2026's servers, more for graphs
-/// of thousands of operators.
+/// of thousands of operators, but less than 10 s for 20,000.
 std::int64_t default_effort(const OpGraph& graph);
 
 /// Searches the plan of least time within `options.memory`: simulated annealing over how long each

@@ -30,6 +30,7 @@ using Clock = RetentionSearch::Clock;
 
 constexpr std::int64_t kEffort = 45'000'000;
 constexpr std::int64_t kEffortPerOp = 5'000;
+constexpr std::int64_t kLargestEffort = 70'000'000;  // 20,000 operators in well under 10 s
 
 // How often, and with which share of the effort, a search that found nothing goes on to find out what
 // would have been possible.
@@ -40,6 +41,7 @@ constexpr std::int64_t kShareForLeastBudget = 5;
 constexpr std::int64_t kShareOfFew = 60;
 // And what may be spent on making fit what these lead to, a little above a tight budget as it may be.
 constexpr std::int64_t kShareOfRepair = 10;
+constexpr int kRepairs = 3;  // at most: the first plan that fits ends them
 
 // To make everything again for each use needs little memory, but work that grows with the square of the graph.
 constexpr std::size_t kMostOpsToDropAll = 1000;
@@ -183,7 +185,7 @@ class GraphPlanner {
     const plan::RepeatedSearch few(graph_, index_, space_, *repetition);
     few.search(search, effort * kShareOfFew / 100);
     const auto before = search.work();
-    search.repair(effort * kShareOfRepair / 100);
+    for (int i = 0; i < kRepairs; ++i) search.repair(effort * kShareOfRepair / 100);
     search.refine(effort * (100 - kShareOfFew) / 100 - (search.work() - before));
   }
 
@@ -240,7 +242,7 @@ class GraphPlanner {
 }  // namespace
 
 std::int64_t default_effort(const OpGraph& graph) {
-  return std::max(kEffort, kEffortPerOp * static_cast<std::int64_t>(graph.ops.size()));
+  return std::clamp(kEffortPerOp * static_cast<std::int64_t>(graph.ops.size()), kEffort, kLargestEffort);
 }
 
 GraphPlanResult plan_graph(const OpGraph& graph, const GraphPlanOptions& options) {
