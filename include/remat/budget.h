@@ -69,7 +69,9 @@ struct BudgetReport {
 /// use_huge_page_allocator() before, if you want that.
 /// Errors:   InvalidArgument for options that cannot be; Error if another allocator has been installed, or there
 ///           is a budget already.
-/// Threads:  one step at a time, on any thread; the rest on the thread that has it, between steps.
+/// Threads:  any, at the same time: they share the bytes, and steps let go of values for each other. A step is
+///           planned for only if no other ran beside it: let steps of each kind run alone three times first. Steps
+///           that run beside others follow the plans that there are.
 /// Lifetime: a step, and tensors saved in it, may outlive the budget.
 /// Cost:     a microsecond for each operator of a step; several while steps are audited.
 class Budget {

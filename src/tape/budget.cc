@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -36,22 +37,42 @@ class Budget::Impl {
  public:
   explicit Impl(BudgetOptions options) : options_(options) {}
 
-  Bytes limit() const { return options_.memory - included_; }
-  void include(Bytes bytes) { included_ += bytes; }
+  void include(Bytes bytes) {
+    const Lock lock(mutex_);
+    included_ += bytes;
+  }
+  void audit_next_step() {
+    const Lock lock(mutex_);
+    audits_next_ = true;
+  }
 
-  /// Plans for what the last steps were; then how the next one is to be taped.
-  tape::TapeOptions tape_options();
-  void audit_next_step() { audits_next_ = true; }
+  struct Begun {
+    std::int64_t number = 0;
+    tape::TapeOptions options;
+  };
+  /// Plans for what the last steps were, if no other runs; then how the next one is to be taped.
+  Begun begin_step();
+  void step_over() {
+    const Lock lock(mutex_);
+    --running_;
+  }
 
   struct Ended {
+    std::int64_t number = 0;
     std::shared_ptr<tape::Tape> tape;
     Bytes at_start, peak, at_end;
     bool cut_off = false;  // by an exception
   };
   void step_ended(const Ended& ended);
 
-  const BudgetReport& report() const { return report_; }
-  const OpGraph* graph() const { return graph_ ? &graph_->graph : nullptr; }
+  BudgetReport report() const {
+    const Lock lock(mutex_);
+    return report_;
+  }
+  const OpGraph* graph() const {
+    const Lock lock(mutex_);
+    return graph_ ? &graph_->graph : nullptr;
+  }
 
  private:
   struct Pending {
@@ -60,11 +81,19 @@ class Budget::Impl {
     Bytes memory;
   };
 
+  using Lock = std::lock_guard<std::mutex>;
+
+  Bytes limit() const { return options_.memory - included_; }
+  tape::TapeOptions tape_options();
   void describe(const Ended& ended);
   void consider(const Ended& ended);
   void correct(const Ended& ended, const std::shared_ptr<const tape::StepPlan>& plan);
   void make_plan();
 
+  mutable std::mutex mutex_;
+  std::shared_ptr<tape::TapeGroup> group_ = std::make_shared<tape::TapeGroup>();
+  std::int64_t begun_ = 0, running_ = 0;
+  std::int64_t crowded_ = 0;  // steps up to this number have run beside another
   BudgetOptions options_;
   Bytes included_;
   std::vector<std::shared_ptr<const tape::StepPlan>> plans_;  // the latest first
@@ -78,10 +107,18 @@ class Budget::Impl {
   BudgetReport report_;
 };
 
+Budget::Impl::Begun Budget::Impl::begin_step() {
+  const Lock lock(mutex_);
+  if (pending_ && running_ == 0) make_plan();
+  Begun begun{++begun_, tape_options()};
+  if (++running_ > 1) crowded_ = begun_;
+  return begun;
+}
+
 tape::TapeOptions Budget::Impl::tape_options() {
-  if (pending_) make_plan();
   tape::TapeOptions options;
   options.limit = limit().count();
+  options.group = group_;
   options.plans = plans_;
   options.pinned = pinned_;
   // A plan is proven once a step that followed it to the end was audited.
@@ -95,6 +132,7 @@ tape::TapeOptions Budget::Impl::tape_options() {
 }
 
 void Budget::Impl::step_ended(const Ended& ended) {
+  const Lock lock(mutex_);
   describe(ended);
   if (ended.tape->pinned().size() > pinned_.size()) {
     // Plans that let go of it are none any more.
@@ -106,6 +144,8 @@ void Budget::Impl::step_ended(const Ended& ended) {
   }
   if (ended.tape->audits() && ended.tape->followed_plan())
     proven_.insert(ended.tape->followed_plan().get());
+  // What was measured is partly others'.
+  if (ended.number <= crowded_) return;
   if (const auto plan = ended.tape->failed_plan()) {
     correct(ended, plan);
   } else if (ended.tape->followed_plan() == nullptr) {
@@ -223,15 +263,27 @@ class Step::Impl {
     tape_->finish();
     if (tape_->ran_out()) torch_bridge::drop_queued_gradients();
     const bool cut_off = std::uncaught_exceptions() > exceptions_at_start_;
-    budget_->step_ended({tape_, at_start_, peak, live_now(), cut_off});
+    budget_->step_ended({number_, tape_, at_start_, peak, live_now(), cut_off});
   }
 
  private:
+  /// Counts as one that runs until its tape is let go of.
+  struct Running {
+    explicit Running(Budget::Impl& budget) : budget_(budget) {}
+    ~Running() { budget_.step_over(); }
+    Budget::Impl& budget_;
+  };
+
   std::shared_ptr<tape::Tape> make_tape() {
-    return std::make_shared<tape::Tape>(budget_->tape_options());
+    Budget::Impl::Begun begun = budget_->begin_step();
+    running_.emplace(*budget_);
+    number_ = begun.number;
+    return std::make_shared<tape::Tape>(std::move(begun.options));
   }
 
   std::shared_ptr<Budget::Impl> budget_;
+  std::int64_t number_ = 0;
+  std::optional<Running> running_;
   std::shared_ptr<tape::Tape> tape_;
   int exceptions_at_start_ = std::uncaught_exceptions();
   Bytes at_start_;

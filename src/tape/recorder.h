@@ -29,16 +29,15 @@ class Recorder {
  public:
   Recorder(StepRecord& record, RecorderEvents& events) : record_(record), events_(events) {}
 
-  /// Runs the call and notes how to make again what it made. `before` is called once the arguments are
-  /// noted, `after` when the operator has run and before its outputs are; both with its index. False if the
+  /// Has `proceed` run the call and notes how to make again what it made. `before` is called once the arguments
+  /// are noted, `after` when the operator has run and before its outputs are; both with its index. False if the
   /// operator made nothing (views, `item()`): it is not on the tape then.
-  template <class Before, class After>
-  bool record(torch_bridge::OpCall& call, Before&& before, After&& after) {
+  template <class Before, class Proceed, class After>
+  bool record(torch_bridge::OpCall& call, Before&& before, Proceed&& proceed, After&& after) {
     OpenOp open = begin(call);
     try {
       before(open.index);
-      const torch_bridge::InterceptorPause pause(torch_bridge::OpLevel::kBelowAutograd);
-      call.proceed();
+      proceed();
     } catch (...) {
       forget(open);
       throw;

@@ -16,7 +16,7 @@
 namespace remat::tape {
 namespace {
 
-using Lock = std::lock_guard<std::recursive_mutex>;
+using Lock = std::lock_guard<TapeMutex>;
 
 std::int64_t live_bytes() { return torch_bridge::CpuAllocator::installed()->ledger().live_bytes(); }
 
@@ -27,12 +27,16 @@ Tape::Tape(TapeOptions options)
       meter_(std::make_unique<MomentMeter>(record_, options_.measures)),
       follower_(*this, options_.plans) {
   if (options_.audits) audit_.emplace(record_);
+  options_.group->join(*this);
 }
+
+Tape::~Tape() { options_.group->leave(*this); }
 
 Tape::Scope::Scope(Tape& tape)
     : interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape), hooks_(tape), gate_(tape) {}
 
 void Tape::finish() {
+  options_.group->leave(*this);
   const Lock lock(mutex_);
   meter_->finish();
   follower_.stop();
@@ -51,10 +55,14 @@ void Tape::intercept(torch_bridge::OpCall& call) {
   ++counts_.ops;
   if (records_now()) return record(call);
   if (meter_->other_op()) reach_event();
-  recorder_.watch(call, [&] {
-    const torch_bridge::InterceptorPause pause(torch_bridge::OpLevel::kBelowAutograd);
-    call.proceed();
-  });
+  recorder_.watch(call, [&] { run(call); });
+}
+
+/// Runs an operator as it is.
+void Tape::run(torch_bridge::OpCall& call) {
+  const torch_bridge::InterceptorPause pause(torch_bridge::OpLevel::kBelowAutograd);
+  const TapeMutex::Released released(mutex_);
+  call.proceed();
 }
 
 void Tape::record(torch_bridge::OpCall& call) {
@@ -79,7 +87,9 @@ void Tape::record(torch_bridge::OpCall& call) {
     record_.ops[op].nanoseconds = record_.moments.back().nanoseconds;
   };
   try {
-    if (!recorder_.record(call, before, after)) meter_->cancel();
+    if (!recorder_.record(
+            call, before, [&] { run(call); }, after))
+      meter_->cancel();
   } catch (...) {
     records_ = false;
     meter_->cancel();
@@ -296,20 +306,44 @@ bool Tape::enforces_now() const {
 }
 
 void Tape::before_allocation(std::int64_t bytes) {
-  const Lock lock(mutex_);
   if (!enforces_now()) return;
-  counts_.largest_excess = std::max(counts_.largest_excess, live_bytes() + bytes - options_.limit);
-  while (live_bytes() + bytes > options_.limit) {
-    follower_.give_up();
-    const ValueIndex victim = evictions_.next(record_, clock_);
-    if (victim == ValueIndex::kNone) {
-      ran_out_ = true;
-      throw_out_of_budget(bytes);
-    }
-    if (!may_go(victim)) continue;
-    let_go(victim);
-    ++counts_.evictions;
+  std::unique_lock<std::mutex> turn;
+  {
+    const TapeMutex::Released released(mutex_);
+    turn = options_.group->take_turn();
   }
+  const Lock lock(mutex_);
+  counts_.largest_excess = std::max(counts_.largest_excess, live_bytes() + bytes - options_.limit);
+  const auto fits = [&] { return live_bytes() + bytes <= options_.limit; };
+  while (!fits()) {
+    if (let_go_of_one() || options_.group->make_room(*this, fits)) continue;
+    ran_out_ = true;
+    throw_out_of_budget(bytes);
+  }
+  turn_ = std::move(turn);
+}
+
+/// False if nothing is left that could be made again.
+bool Tape::let_go_of_one() {
+  follower_.give_up();
+  const ValueIndex victim = evictions_.next(record_, clock_);
+  if (victim == ValueIndex::kNone) return false;
+  if (!may_go(victim)) return true;
+  let_go(victim);
+  ++counts_.evictions;
+  return true;
+}
+
+bool Tape::make_room(const std::function<bool()>& is_enough) {
+  const Lock lock(mutex_);
+  while (!is_enough()) {
+    if (!let_go_of_one()) return false;
+  }
+  return true;
+}
+
+void Tape::after_allocation() noexcept {
+  if (turn_.owns_lock()) turn_.unlock();
 }
 
 void Tape::throw_out_of_budget(std::int64_t bytes) const {

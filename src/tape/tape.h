@@ -20,6 +20,7 @@
 #include "tape/recorder.h"
 #include "tape/records.h"
 #include "tape/replayer.h"
+#include "tape/tape_group.h"
 #include "torch_bridge/allocation_gate.h"
 #include "torch_bridge/engine_hooks.h"
 #include "torch_bridge/op_interceptor.h"
@@ -30,6 +31,8 @@ struct TapeOptions {
   /// Allocated bytes that may not be passed; what the ledger does not see is taken off already.
   std::int64_t limit = 0;
   bool measures = true;
+  /// What it shares the limit with.
+  std::shared_ptr<TapeGroup> group = std::make_shared<TapeGroup>();
   /// Plans of steps known so far, that this one may turn out to be.
   std::vector<std::shared_ptr<const StepPlan>> plans;
   /// Whether every value is compared with what it was when it is read and when it is made again.
@@ -58,6 +61,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
                    private PlanActions {
  public:
   explicit Tape(TapeOptions options);
+  ~Tape() override;
 
   /// What a saved tensor is on the tape.
   struct Saved {
@@ -78,6 +82,9 @@ class Tape final : public std::enable_shared_from_this<Tape>,
 
   /// The step is over: nothing is recorded or planned any more; saved tensors can still be asked for.
   void finish();
+
+  /// Lets go of values for another tape until `is_enough`; false if that never is. On any thread.
+  bool make_room(const std::function<bool()>& is_enough);
 
   // Of saved tensors, on any thread.
   Saved save(const at::Tensor& tensor);
@@ -104,6 +111,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void intercept(torch_bridge::OpCall& call) override;
   std::unique_ptr<torch::autograd::SavedVariableHooks> make_hooks() override;
   void before_allocation(std::int64_t bytes) override;
+  void after_allocation() noexcept override;
 
   void value_made(ValueIndex value, const c10::Storage& storage) override;
   void value_overwritten(ValueIndex old, ValueIndex written) override;
@@ -120,9 +128,11 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void drop_packed_for_plan(ValueIndex value) override;
   void plan_left() override;
 
+  bool let_go_of_one();
   bool records_now() const;
   bool enforces_now() const;
   void record(torch_bridge::OpCall& call);
+  void run(torch_bridge::OpCall& call);
   void reach_event();
   std::uint64_t identity_of(OpIndex op) const;
   c10::Storage in_memory(ValueIndex value);
@@ -137,7 +147,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void keep_what_depends_on(ValueIndex changed);
   [[noreturn]] void throw_out_of_budget(std::int64_t bytes) const;
 
-  std::recursive_mutex mutex_;
+  TapeMutex mutex_;
+  std::unique_lock<std::mutex> turn_;
   TapeOptions options_;
   StepRecord record_;
   std::unique_ptr<MomentMeter> meter_;

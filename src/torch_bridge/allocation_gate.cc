@@ -14,11 +14,14 @@ GateScope::~GateScope() { innermost = outer_; }
 GatePause::GatePause() { ++pauses; }
 GatePause::~GatePause() { --pauses; }
 
-void ask_allocation_gate(std::int64_t bytes) {
-  AllocationGate* const gate = innermost;
-  if (gate == nullptr || pauses > 0) return;
+AllocationTurn::AllocationTurn(std::int64_t bytes) : gate_(pauses > 0 ? nullptr : innermost) {
+  if (gate_ == nullptr) return;
   const GatePause not_about_its_own;
-  gate->before_allocation(bytes);
+  gate_->before_allocation(bytes);
+}
+
+AllocationTurn::~AllocationTurn() {
+  if (gate_ != nullptr) gate_->after_allocation();
 }
 
 }  // namespace remat::torch_bridge

@@ -23,6 +23,9 @@ class AllocationGate {
   /// tensor that resize_() or out= was to make larger says that it is although its storage is not; gradients
   /// on their way stay in the engine's queue of this thread until its next backward.
   virtual void before_allocation(std::int64_t bytes) = 0;
+
+  /// What it let pass has been allocated and counted, or could not be.
+  virtual void after_allocation() noexcept {}
 };
 
 /// While it lives, `gate` is asked on this thread; of nested scopes only the innermost. Scopes end in
@@ -47,8 +50,17 @@ class GatePause {
   GatePause& operator=(const GatePause&) = delete;
 };
 
-/// For allocators: asks this thread's gate, if it has one.
+/// For allocators, around an allocation: asks this thread's gate, if it has one, and tells it at the end.
 /// Cost: without one, a read of a thread-local.
-void ask_allocation_gate(std::int64_t bytes);
+class AllocationTurn {
+ public:
+  explicit AllocationTurn(std::int64_t bytes);
+  ~AllocationTurn();
+  AllocationTurn(const AllocationTurn&) = delete;
+  AllocationTurn& operator=(const AllocationTurn&) = delete;
+
+ private:
+  AllocationGate* gate_;
+};
 
 }  // namespace remat::torch_bridge

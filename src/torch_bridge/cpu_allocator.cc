@@ -150,7 +150,7 @@ c10::DataPtr CpuAllocator::make(std::size_t bytes) {
   const c10::Device cpu(c10::kCPU);
   if (bytes == 0) return {nullptr, nullptr, &release, cpu};
   const auto counted = static_cast<std::int64_t>(bytes);
-  ask_allocation_gate(counted);
+  const AllocationTurn turn(counted);
   const Block block = make_block(bytes);
   void* const data = static_cast<char*>(block.begin) + kHeaderBytes;
   new (Header::of(data)) Header{bytes, ledger_.add(counted), block};
