@@ -28,6 +28,7 @@ class PackedForms {
 
   /// False if it has no packed form after all.
   bool pack(ValueIndex value, const c10::Storage& storage);
+  bool has(ValueIndex value) const { return packed_.count(static_cast<std::int32_t>(value)) > 0; }
   /// What was packed, in memory of its own; empty if nothing was.
   c10::Storage unpacked(ValueIndex value) const;
   void drop(ValueIndex value) { packed_.erase(static_cast<std::int32_t>(value)); }

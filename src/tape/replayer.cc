@@ -19,61 +19,57 @@ std::int32_t key_of(ValueIndex value) { return static_cast<std::int32_t>(value);
 c10::Storage Replayer::materialise(ValueIndex value) {
   Work work;
   work.target = value;
-  work.todo.push_back(value);
-  make_todo(work);
+  add_makers(value, work);
+  while (!work.todo.empty()) {
+    const OpIndex next = *work.todo.begin();
+    if (!fetch_arguments(next, work)) continue;
+    work.todo.erase(next);
+    const Op op = record_.ops[next];
+    run_with(op, work);
+    finish(op, work);
+  }
   return work.at_hand.at(key_of(value));
 }
 
-void Replayer::make_todo(Work& work) {
-  while (!work.todo.empty()) {
-    const ValueIndex value = work.todo.back();
-    const bool unwanted = value != work.target && work.waiting[key_of(value)] == 0;
-    if (unwanted || fetch(value, work)) {
-      work.todo.pop_back();
-      continue;
-    }
-    check_recipe(value);
-    if (!gather(value, work)) continue;
-    const Op op = record_.ops[record_.values[value].maker];
-    run_with(op, work);
-    finish(op, work);
-    work.expanded.erase(key_of(value));
+/// All that has to run before `value` is there.
+void Replayer::add_makers(ValueIndex value, Work& work) {
+  std::vector<ValueIndex> missing{value};
+  while (!missing.empty()) {
+    const ValueIndex made = missing.back();
+    missing.pop_back();
+    check_recipe(made);
+    const OpIndex maker = record_.values[made].maker;
+    if (!work.todo.insert(maker).second) continue;
+    for_each_read(record_.ops[maker], [&](ValueIndex read) {
+      ++work.waiting[key_of(read)];
+      if (work.at_hand.count(key_of(read)) == 0 && !events_.is_resident(read)) {
+        missing.push_back(read);
+      }
+    });
   }
 }
 
-/// Gets what the recipe of `value` reads; false if some of it has to be made first.
-bool Replayer::gather(ValueIndex value, Work& work) {
-  const Op& op = record_.ops[record_.values[value].maker];
-  const bool first = work.expanded.insert(key_of(value)).second;
+/// False if something is not there, or no more: then it has to be made first.
+bool Replayer::fetch_arguments(OpIndex index, Work& work) {
   bool complete = true;
-  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
-    const TensorArgument& argument = record_.arguments[i];
-    if (argument.value == ValueIndex::kNone || argument.overwritten) continue;
-    if (first) ++work.waiting[key_of(argument.value)];
-    if (fetch(argument.value, work)) continue;
-    work.todo.push_back(argument.value);
-    complete = false;
-  }
+  for_each_read(record_.ops[index], [&](ValueIndex read) {
+    if (work.at_hand.count(key_of(read)) > 0) return;
+    c10::Storage storage = events_.resident(read);
+    if (storage) {
+      work.at_hand.emplace(key_of(read), std::move(storage));
+    } else {
+      add_makers(read, work);
+      complete = false;
+    }
+  });
   return complete;
-}
-
-bool Replayer::fetch(ValueIndex value, Work& work) {
-  if (work.at_hand.count(key_of(value)) > 0) return true;
-  c10::Storage storage = events_.resident(value);
-  if (!storage) return false;
-  work.at_hand.emplace(key_of(value), std::move(storage));
-  return true;
 }
 
 /// Lets go of what nobody waits for any more.
 void Replayer::finish(const Op& op, Work& work) {
-  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
-    const TensorArgument& argument = record_.arguments[i];
-    if (argument.value == ValueIndex::kNone || argument.overwritten) continue;
-    if (--work.waiting[key_of(argument.value)] <= 0 && argument.value != work.target) {
-      work.at_hand.erase(key_of(argument.value));
-    }
-  }
+  for_each_read(op, [&](ValueIndex read) {
+    if (--work.waiting[key_of(read)] <= 0 && read != work.target) work.at_hand.erase(key_of(read));
+  });
 }
 
 void Replayer::check_recipe(ValueIndex index) const {

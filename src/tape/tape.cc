@@ -183,6 +183,10 @@ c10::Storage Tape::resident(ValueIndex index) {
   return storage;
 }
 
+bool Tape::is_resident(ValueIndex index) {
+  return static_cast<bool>(in_memory(index)) || packed_.has(index);
+}
+
 c10::Storage Tape::in_memory(ValueIndex index) {
   const Value& value = record_.values[index];
   if (value.held) return value.held;

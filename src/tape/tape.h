@@ -120,6 +120,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void changed_unseen(ValueIndex old) override;
 
   c10::Storage resident(ValueIndex value) override;
+  bool is_resident(ValueIndex value) override;
   bool replayed(ValueIndex value, const c10::Storage& storage) override;
 
   void replay_for_plan(const std::vector<ValueIndex>& values) override;

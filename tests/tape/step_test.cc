@@ -385,6 +385,34 @@ at::Tensor gradient_through(const at::Tensor& x,
 void write_through_a_pointer(const at::Tensor& tensor) { tensor.data_ptr<float>()[0] = 100; }
 
 // Breaks if: a clone is made again although its memory was written to without an operator.
+// Breaks if: on the way down a chain, what each link needs besides the link before it is kept until the chain has
+// been climbed again.
+TEST_F(StepTest, ReplaysInTheMemoryOfTheForward) {
+  constexpr std::int64_t kLinks = 48;
+  const auto train = [](at::Tensor& weight) {
+    at::Tensor cell = weight, hidden = weight;
+    for (std::int64_t i = 0; i < kLinks; ++i) {
+      const auto gate = hidden.repeat({4}).sigmoid_().chunk(4);
+      cell = gate[0] * cell + gate[1] * gate[2];
+      hidden = gate[3] * cell.tanh();
+    }
+    hidden.sum().backward();
+  };
+  torch::manual_seed(1);
+  at::Tensor weight = torch::rand({1 << 14}).requires_grad_();
+  train(weight);
+  const at::Tensor expected = weight.grad();
+  weight.mutable_grad() = at::Tensor();
+  Budget budget({*live_cpu_bytes() + Bytes(weight.nbytes()) * 20, kEffort});
+  for (int i = 0; i < 2; ++i) {
+    const Step step(budget);
+    train(weight);
+    EXPECT_TRUE(weight.grad().equal(expected));
+    weight.mutable_grad() = at::Tensor();
+  }
+  EXPECT_GT(budget.report().replays, 0);
+}
+
 TEST_F(StepTest, KeepsWhatIsWrittenThroughAPointer) {
   const at::Tensor x = torch::full({1000}, 0.5, torch::requires_grad());
   const at::Tensor expected = gradient_through(x, write_through_a_pointer);
