@@ -55,6 +55,7 @@ Frame::Frame(const CheckpointOptions& options, const std::vector<at::Tensor>& in
       user_state_(options_.state.save ? options_.state.save() : std::any()),
       inputs_(inputs.begin(), inputs.end()),
       thread_state_(torch_bridge::ThreadState::current()),
+      device_state_(torch_bridge::DeviceState::current()),
       forward_(options_, torch_bridge::best_level()) {}
 
 std::unique_ptr<torch::autograd::SavedVariableHooks> Frame::make_hooks() {
@@ -148,6 +149,7 @@ void Frame::recompute_into(RecomputedTensors& tensors) {
 
 void Frame::run_recomputation(const std::vector<at::Tensor>& inputs, RecomputedTensors& tensors) {
   torch_bridge::ThreadStateGuard thread_state(thread_state_);
+  torch_bridge::DeviceStateGuard device_state(device_state_);
   torch_bridge::RngFork devices_rng(forward_.devices_rng());
   std::optional<torch_bridge::ReplayDraws> draws;
   if (options_.preserve_rng_state) {

@@ -11,6 +11,7 @@
 
 #include "checkpoint/recomputation.h"
 #include "checkpoint/saved_input.h"
+#include "torch_bridge/device_state.h"
 #include "torch_bridge/engine_hooks.h"
 #include "torch_bridge/graph_task.h"
 #include "torch_bridge/thread_state.h"
@@ -56,6 +57,7 @@ class Frame final : public torch_bridge::HookProvider, public std::enable_shared
   const std::any user_state_;  // at the forward's start (Rule 16)
   std::vector<SavedInput> inputs_;
   torch_bridge::ThreadState thread_state_;
+  torch_bridge::DeviceState device_state_;
 
   // Recursive: what a recomputation lets go may release hooks of this very frame.
   std::recursive_mutex mutex_;

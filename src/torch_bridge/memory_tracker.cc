@@ -7,13 +7,13 @@
 #include <vector>
 
 #include <c10/core/Allocator.h>
-#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <remat/error.h>
 #include <remat/memory.h>
 
 #include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/device_state.h"
 #include "torch_bridge/memory_counters.h"
 #include "torch_bridge/torch_version.h"
 
@@ -21,6 +21,7 @@ namespace remat {
 namespace {
 
 using torch_bridge::CpuAllocator;
+using torch_bridge::for_each_kind_of_device;
 using torch_bridge::MemoryCounters;
 
 #if REMAT_TORCH_AT_LEAST(2, 0)
@@ -108,16 +109,9 @@ std::shared_ptr<Session> session_of_this_thread() {
 
 // Devices besides the CPU, whose allocators only report to the profiler's slot.
 bool other_devices() {
-  constexpr auto kTypes = static_cast<int>(c10::DeviceType::COMPILE_TIME_MAX_DEVICE_TYPES);
-  for (int type = 0; type < kTypes; ++type) {
-    const auto device = static_cast<c10::DeviceType>(type);
-    if (device == c10::kCPU || device == c10::kMeta) continue;
-    if (const auto* guard = c10::impl::device_guard_impl_registry[type].load();
-        guard != nullptr && guard->deviceCount() > 0) {
-      return true;
-    }
-  }
-  return false;
+  bool any = false;
+  for_each_kind_of_device([&any](const auto&) { any = true; });
+  return any;
 }
 
 }  // namespace
