@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/util/SmallVector.h>
 
 #include "torch_bridge/op_interceptor.h"
@@ -137,6 +138,11 @@ Hash128 hash_of_elements(const at::Tensor& tensor) {
   return hasher.finish();
 }
 
+/// Returns when all streams have done what may write the tensor: it may not be the current one.
+void wait_for_writers(const at::Tensor& tensor) {
+  if (tensor.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(tensor.device().index());
+}
+
 bool has_plain_data(const at::Tensor& tensor) {
   return tensor.defined() && tensor.layout() == c10::kStrided && !tensor.is_meta() &&
          storage_of(tensor) != nullptr && !tensor._is_zerotensor();
@@ -148,6 +154,7 @@ Hash128 content_hash(const at::Tensor& tensor) {
   if (!has_plain_data(tensor)) return {};
   if (tensor.is_cpu() && !tensor.is_conj() && !tensor.is_neg()) return hash_of_elements(tensor);
   const BelowEverything guard;
+  wait_for_writers(tensor);
   return hash_of_elements(tensor.resolve_conj().resolve_neg().cpu());
 }
 
@@ -158,6 +165,7 @@ Hash128 memory_order_hash(const at::Tensor& tensor) {
   }
   if (tensor.is_cpu()) return hash_of_elements(tensor);
   const BelowEverything guard;
+  wait_for_writers(tensor);
   return memory_order_hash(tensor.cpu());
 }
 
@@ -166,6 +174,7 @@ Hash128 storage_hash(const at::Tensor& tensor) {
   const std::size_t bytes = tensor.storage().nbytes();
   if (tensor.is_cpu()) return hash_of_bytes(tensor.storage().data(), bytes);
   const BelowEverything guard;
+  wait_for_writers(tensor);
   return hash_of_elements(copy_of_storage(tensor).cpu());
 }
 
