@@ -30,6 +30,18 @@ Bytes bytes_held(const Trace& trace, const std::vector<at::Tensor>& own) {
   return held;
 }
 
+/// Numbers from the default generators of the CPU and of the devices that `leaves` are on.
+void draw(Trace& trace, const std::string& when, const Leaves& leaves) {
+  trace.emplace_back("draw after " + when, torch::rand({4}));
+  std::set<std::string> drawn = {"cpu"};
+  for (const at::Tensor& leaf : leaves) {
+    if (drawn.insert(leaf.device().str()).second) {
+      trace.emplace_back("draw on " + leaf.device().str() + " after " + when,
+                         torch::rand({4}, at::TensorOptions(leaf.device())));
+    }
+  }
+}
+
 bool is_nonzero_gradient(const std::pair<std::string, at::Tensor>& entry) {
   return entry.first.rfind("gradient", 0) == 0 && entry.second.defined() &&
          entry.second.count_nonzero().item<std::int64_t>() > 0;
@@ -62,7 +74,7 @@ std::vector<Layer> counted(const std::vector<Layer>& layers, Calls& calls) {
            << a.toString() << a.sizes() << " and " << b.toString() << b.sizes();
   }
   const at::NoGradGuard no_grad;
-  const auto left = a.contiguous(), right = b.contiguous();
+  const auto left = a.contiguous().cpu(), right = b.contiguous().cpu();
   if (std::memcmp(left.data_ptr(), right.data_ptr(), left.nbytes()) == 0) {
     return ::testing::AssertionSuccess();
   }
@@ -97,13 +109,13 @@ Trace trace_call(const Leaves& leaves, const Call& call) {
   torch::manual_seed(2);
   Trace trace;
   const at::Tensor output = call(copies);
-  trace.emplace_back("draw after forward", torch::rand({4}));
+  draw(trace, "forward", copies);
   trace.emplace_back("output", output.detach().clone());
   trace.emplace_back("output.requires_grad", torch::tensor(output.requires_grad()));
   if (output.requires_grad()) {
     output.square().sum().backward();
   }
-  trace.emplace_back("draw after backward", torch::rand({4}));
+  draw(trace, "backward", copies);
   for (std::size_t i = 0; i < copies.size(); ++i) {
     trace.emplace_back("gradient of leaf " + std::to_string(i),
                        copies[i].is_leaf() ? copies[i].grad() : at::Tensor());
