@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,9 +42,11 @@ struct BudgetReport {
   std::int64_t packs =
       0;  ///< values kept packed without loss (a dropout's noise: a bit for a float)
   std::int64_t unpacks = 0;
+  std::int64_t retries = 0;    ///< how often Budget::run() repeated it
   std::int64_t evictions = 0;  ///< decided when memory ran out, not by the plan
   std::int64_t plans_made = 0;
-  bool audited = false;  ///< whether it looked for what cannot be made again
+  std::vector<std::string> retried_because;  ///< the errors after which it did
+  bool audited = false;                      ///< whether it looked for what cannot be made again
   /// Operators whose results are kept although operators like them can be run again, and why.
   std::vector<std::string> pinned;
 };
@@ -81,6 +84,13 @@ class Budget {
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
+  /// Calls `step`, forward and backward, in a Step. If memory runs out, or an operator turns out not to give the
+  /// same bits again, what it did is undone and `step` is called again, once for each: with the same random
+  /// numbers, and with less kept than before. BudgetReport::retries says how often.
+  /// What it throws last leaves. It is not repeated once an optimizer has run in it, nor after other changes
+  /// that Step does not undo.
+  void run(const std::function<void()>& step);
+
   /// Counts bytes that the allocator does not see against the budget, from the next step on.
   void include(Bytes bytes);
 
@@ -105,6 +115,12 @@ class Budget {
 /// The scope of one training step on this thread: forward, backward, optimizer.
 ///
 /// Saved tensors that it let go of are made again when autograd asks for them, in it or after it.
+/// When memory runs out, BudgetError comes out of the operator that does not fit, and the step is over. ~Step
+/// then puts back what forward and backward have changed: generators, buffers, gradients that were there
+/// before; those that were not are undefined again. So the step can be repeated, with a smaller batch or a larger budget.
+/// Once the optimizer has begun, what came before it stays. Nothing is put back if the error is caught in the
+/// step and the forward goes on.
+///
 /// Errors: Error from the constructor where operators cannot be intercepted, or the allocator's reports are in
 ///         use (MemoryTracker). BudgetError out of the operator that does not fit, when nothing is left to let go of. Nothing is
 ///         enforced outside of forward and backward: under NoGrad, in optimizer.step().
@@ -116,6 +132,7 @@ class Step {
   Step& operator=(const Step&) = delete;
 
  private:
+  friend class Budget;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -3,6 +3,8 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -62,6 +64,7 @@ class Budget::Impl {
     std::shared_ptr<tape::Tape> tape;
     Bytes at_start, peak, at_end;
     bool cut_off = false;  // by an exception
+    tape::Failure failure = tape::Failure::kNone;
   };
   void step_ended(const Ended& ended);
 
@@ -72,6 +75,11 @@ class Budget::Impl {
   const OpGraph* graph() const {
     const Lock lock(mutex_);
     return graph_ ? &graph_->graph : nullptr;
+  }
+  void note_retries(const std::vector<std::string>& because) {
+    const Lock lock(mutex_);
+    report_.retries = static_cast<std::int64_t>(because.size());
+    report_.retried_because = because;
   }
 
  private:
@@ -119,6 +127,7 @@ tape::TapeOptions Budget::Impl::tape_options() {
   tape::TapeOptions options;
   options.limit = limit().count();
   options.group = group_;
+  options.unseen = included_.count();
   options.plans = plans_;
   options.pinned = pinned_;
   // A plan is proven once a step that followed it to the end was audited.
@@ -182,7 +191,8 @@ void Budget::Impl::describe(const Ended& ended) {
 /// A step without a plan: makes it the next one to plan for, if the step after it can be like it.
 void Budget::Impl::consider(const Ended& ended) {
   // Half a step, or one whose backward is yet to come: a plan would let go of what it is for.
-  if (ended.cut_off || ended.tape->live_hooks() > 0) return;
+  if (ended.cut_off || ended.failure != tape::Failure::kNone || ended.tape->live_hooks() > 0)
+    return;
   if (!ended.tape->meter()
            .measures()) {  // a step like none before, where one with a plan was expected
     audits_next_ = measures_next_ = true;
@@ -220,6 +230,7 @@ void Budget::Impl::make_plan() {
       tape::compile(std::move(pending.graph), std::move(found.plan), pending.tape->record()));
   plan->plan.budget = pending.memory;
   plan->plain_peak = found.plain_peak;
+  plan->min_feasible = found.min_feasible;
   plans_.insert(plans_.begin(), std::move(plan));
   const auto most = static_cast<std::size_t>(options_.plans);
   while (plans_.size() > most) {
@@ -248,6 +259,7 @@ Budget::~Budget() { budget_exists = false; }
 
 void Budget::audit_next_step() { impl_->audit_next_step(); }
 void Budget::include(Bytes bytes) { impl_->include(bytes); }
+
 BudgetReport Budget::report() const { return impl_->report(); }
 const OpGraph* Budget::graph() const { return impl_->graph(); }
 
@@ -261,10 +273,20 @@ class Step::Impl {
   ~Impl() {
     const Bytes peak = at_start_ + tracker_.peak_bytes();
     tape_->finish();
-    if (tape_->ran_out()) torch_bridge::drop_queued_gradients();
+    const tape::Failure failure = tape_->failure();
+    if (tape_->ran_out() || failure != tape::Failure::kNone) torch_bridge::drop_queued_gradients();
+    const bool undone = failure != tape::Failure::kNone && tape_->undo();
+    if (undone_after_ != nullptr) *undone_after_ = undone ? failure : tape::Failure::kNone;
     const bool cut_off = std::uncaught_exceptions() > exceptions_at_start_;
-    budget_->step_ended({number_, tape_, at_start_, peak, live_now(), cut_off});
+    try {
+      budget_->step_ended({number_, tape_, at_start_, peak, live_now(), cut_off, failure});
+    } catch (
+        const std::exception&) {  // there is no plan of this step then; the next one is recorded
+    }
   }
+
+  /// Has it write down, when it ends, after what all that it did was undone; kNone if that was not.
+  void tell(tape::Failure& undone_after) { undone_after_ = &undone_after; }
 
  private:
   /// Counts as one that runs until its tape is let go of.
@@ -282,6 +304,7 @@ class Step::Impl {
   }
 
   std::shared_ptr<Budget::Impl> budget_;
+  tape::Failure* undone_after_ = nullptr;
   std::int64_t number_ = 0;
   std::optional<Running> running_;
   std::shared_ptr<tape::Tape> tape_;
@@ -293,5 +316,26 @@ class Step::Impl {
 
 Step::Step(Budget& budget) : impl_(std::make_unique<Impl>(budget.impl_)) {}
 Step::~Step() = default;
+
+void Budget::run(const std::function<void()>& step) {
+  tape::Failure undone_after = tape::Failure::kNone;
+  const auto once = [&] {
+    const Step scope(*this);
+    scope.impl_->tell(undone_after);
+    step();
+  };
+  std::set<tape::Failure> seen;
+  std::vector<std::string> because;
+  for (;;) {
+    try {
+      once();
+      return impl_->note_retries(because);
+    } catch (const std::exception& error) {
+      impl_->note_retries(because);
+      if (undone_after == tape::Failure::kNone || !seen.insert(undone_after).second) throw;
+      because.emplace_back(error.what());
+    }
+  }
+}
 
 }  // namespace remat

@@ -40,8 +40,7 @@ c10::IValue without_tensors(const c10::IValue& value) {
 
 // ---- what an operator reads -------------------------------------------------------------------------
 
-Recorder::OpenOp Recorder::begin(torch_bridge::OpCall& call) {
-  const OpTraits& traits = torch_bridge::traits_of(call.op());
+Recorder::OpenOp Recorder::begin(torch_bridge::OpCall& call, const OpTraits& traits) {
   const auto arguments = torch::jit::last(call.stack(), call.argument_count());
   OpenOp open{record_.ops.next(), {}, record_.arguments.size(), record_.constants.size()};
   Op op;
@@ -114,6 +113,7 @@ ValueIndex Recorder::value_of(const at::Tensor& tensor) {
 ValueIndex Recorder::known_value_of(const at::Tensor& tensor) {
   const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
   if (slot != SlotIndex::kNone) return record_.slots[slot].current;
+  events_.leaf_met(tensor);
   return add_leaf(tensor, record_.add_slot(tensor.storage()));
 }
 
@@ -201,7 +201,7 @@ void Recorder::save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Ten
       read_by_the_writer ||
       (has_readers && (record_.values[leaf].bytes <= kSmallLeaf || events_.is_needed(leaf)));
   c10::Storage old;
-  if (copy) old = torch_bridge::copy_of(tensor.storage());
+  if (copy) old = events_.copy_to_keep(tensor.storage());
   Value& value = record_.values[leaf];
   value.lost = !copy;
   value.held = std::move(old);

@@ -19,6 +19,10 @@ class RecorderEvents {
   virtual void value_overwritten(ValueIndex old, ValueIndex written) = 0;
   /// A leaf is about to be overwritten: whether recipes that somebody may still ask for read it.
   virtual bool is_needed(ValueIndex leaf) = 0;
+  /// The tensor is from before the step, or was made where the tape does not look.
+  virtual void leaf_met(const at::Tensor& tensor) = 0;
+  /// A copy of the bytes of a leaf that the present operator is about to overwrite.
+  virtual c10::Storage copy_to_keep(const c10::Storage& storage) = 0;
   /// Whether `value`, about to be read from `storage`, is what its operator made, as far as anybody looks.
   virtual bool is_unchanged(ValueIndex value, const c10::Storage& storage) = 0;
   /// It is not: what is there now is a leaf.
@@ -33,8 +37,9 @@ class Recorder {
   /// are noted, `after` when the operator has run and before its outputs are; both with its index. False if the
   /// operator made nothing (views, `item()`): it is not on the tape then.
   template <class Before, class Proceed, class After>
-  bool record(torch_bridge::OpCall& call, Before&& before, Proceed&& proceed, After&& after) {
-    OpenOp open = begin(call);
+  bool record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits, Before&& before,
+              Proceed&& proceed, After&& after) {
+    OpenOp open = begin(call, traits);
     try {
       before(open.index);
       proceed();
@@ -49,8 +54,7 @@ class Recorder {
   /// Runs a call whose results are nobody's recipe (no gradients, or backward): only what it overwrites
   /// matters.
   template <class Proceed>
-  void watch(torch_bridge::OpCall& call, Proceed&& proceed) {
-    const torch_bridge::OpTraits& traits = torch_bridge::traits_of(call.op());
+  void watch(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits, Proceed&& proceed) {
     if (!traits.writes.any()) return proceed();
     const std::vector<Overwritten> written = begin_unrecorded_writes(call, traits);
     proceed();
@@ -79,7 +83,7 @@ class Recorder {
     at::Tensor tensor;
   };
 
-  OpenOp begin(torch_bridge::OpCall& call);
+  OpenOp begin(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   bool end(torch_bridge::OpCall& call, OpenOp& open);
 
   void add_arguments(c10::ArrayRef<c10::IValue> arguments, OpenOp& open);

@@ -49,6 +49,7 @@ struct StepPlan {
   StepGraph graph;
   Plan plan;
   Bytes plain_peak;
+  Bytes min_feasible;                     ///< the smallest budget for which a plan was found
   std::vector<std::uint64_t> signatures;  ///< of the step up to each event
   std::vector<char> has_entry;            ///< by event
   std::vector<char> decides;              ///< by value: whether the plan says when it is in memory

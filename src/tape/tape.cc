@@ -25,15 +25,20 @@ std::int64_t live_bytes() { return torch_bridge::CpuAllocator::installed()->ledg
 Tape::Tape(TapeOptions options)
     : options_(std::move(options)),
       meter_(std::make_unique<MomentMeter>(record_, options_.measures)),
-      follower_(*this, options_.plans) {
+      follower_(*this, options_.plans),
+      exceptions_at_start_(std::uncaught_exceptions()) {
   if (options_.audits) audit_.emplace(record_);
+  undo_log_.emplace();
   options_.group->join(*this);
 }
 
 Tape::~Tape() { options_.group->leave(*this); }
 
 Tape::Scope::Scope(Tape& tape)
-    : interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape), hooks_(tape), gate_(tape) {}
+    : interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape),
+      hooks_(tape),
+      passes_(tape),
+      gate_(tape) {}
 
 void Tape::finish() {
   options_.group->leave(*this);
@@ -41,21 +46,35 @@ void Tape::finish() {
   meter_->finish();
   follower_.stop();
   finished_ = true;
+  if (failure_ == Failure::kNone) undo_log_.reset();
 }
 
 // ---- operators ------------------------------------------------------------------------------------------
 
-bool Tape::records_now() const {
-  return c10::GradMode::is_enabled() && !torch_bridge::in_backward_pass();
+namespace {
+
+StepPart current_part() {
+  if (torch_bridge::in_backward_pass()) return StepPart::kBackward;
+  return c10::GradMode::is_enabled() ? StepPart::kForward : StepPart::kUnrecorded;
 }
+
+}  // namespace
 
 void Tape::intercept(torch_bridge::OpCall& call) {
   const Lock lock(mutex_);
   if (finished_) return call.proceed();
   ++counts_.ops;
-  if (records_now()) return record(call);
+  const torch_bridge::OpTraits& traits = torch_bridge::traits_of(call.op());
+  const StepPart part = current_part();
+  running_ = &traits;
+  if (part == StepPart::kForward) {
+    if (failure_ != Failure::kNone) go_on(call, traits);
+    undo_log_->before(call, traits, part);
+    return record(call, traits);
+  }
   if (meter_->other_op()) reach_event();
-  recorder_.watch(call, [&] { run(call); });
+  undo_log_->before(call, traits, part);
+  recorder_.watch(call, traits, [&] { run(call); });
 }
 
 /// Runs an operator as it is.
@@ -65,7 +84,7 @@ void Tape::run(torch_bridge::OpCall& call) {
   call.proceed();
 }
 
-void Tape::record(torch_bridge::OpCall& call) {
+void Tape::record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits) {
   records_ = true;
   const auto before = [&](OpIndex op) {
     ++clock_;
@@ -88,7 +107,7 @@ void Tape::record(torch_bridge::OpCall& call) {
   };
   try {
     if (!recorder_.record(
-            call, before, [&] { run(call); }, after))
+            call, traits, before, [&] { run(call); }, after))
       meter_->cancel();
   } catch (...) {
     records_ = false;
@@ -226,12 +245,14 @@ c10::Storage Tape::make(ValueIndex value) {
   c10::Storage storage = in_memory(value);
   if (storage) return storage;
   meter_->before_replay();
+  const auto* const outer = std::exchange(running_, nullptr);
   const auto began = std::chrono::steady_clock::now();
   storage = resident(value);
   if (!storage) storage = replayer_.materialise(value);
   counts_.replay_nanoseconds +=
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
   meter_->after_replay();
+  running_ = outer;
   return storage;
 }
 
@@ -260,6 +281,7 @@ Tape::Saved Tape::save(const at::Tensor& tensor) {
 
 at::Tensor Tape::bring_back(const Saved& saved) {
   const Lock lock(mutex_);
+  check_not_undone();
   const ValueIndex index = record_.slots[saved.slot].current;
   if (!finished_) {
     ++clock_;
@@ -322,6 +344,7 @@ void Tape::before_allocation(std::int64_t bytes) {
   while (!fits()) {
     if (let_go_of_one() || options_.group->make_room(*this, fits)) continue;
     ran_out_ = true;
+    failure_ = Failure::kMemory;
     throw_out_of_budget(bytes);
   }
   turn_ = std::move(turn);
@@ -348,22 +371,6 @@ bool Tape::make_room(const std::function<bool()>& is_enough) {
 
 void Tape::after_allocation() noexcept {
   if (turn_.owns_lock()) turn_.unlock();
-}
-
-void Tape::throw_out_of_budget(std::int64_t bytes) const {
-  const Moment* moment =
-      record_.moments.size() > 0
-          ? &record_.moments[static_cast<MomentIndex>(record_.moments.size() - 1)]
-          : nullptr;
-  const std::string what = moment == nullptr || moment->op == OpIndex::kNone
-                               ? "the backward pass"
-                               : record_.ops[moment->op].traits->name;
-  const std::int64_t live = live_bytes();
-  fail<BudgetError>(
-      "remat::Step: {} asks for {} bytes more, which the budget has no room for: {} bytes are in use, {} may "
-      "be, and nothing that could be made again is left to let go of. Give the budget at least {} bytes, or "
-      "make the batch smaller.",
-      what, bytes, live, options_.limit, live + bytes);
 }
 
 // ---- the plan -----------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@
 #include "tape/records.h"
 #include "tape/replayer.h"
 #include "tape/tape_group.h"
+#include "tape/undo_log.h"
 #include "torch_bridge/allocation_gate.h"
 #include "torch_bridge/engine_hooks.h"
 #include "torch_bridge/op_interceptor.h"
@@ -30,6 +31,8 @@ namespace remat::tape {
 struct TapeOptions {
   /// Allocated bytes that may not be passed; what the ledger does not see is taken off already.
   std::int64_t limit = 0;
+  /// What was taken off: messages count it in.
+  std::int64_t unseen = 0;
   bool measures = true;
   /// What it shares the limit with.
   std::shared_ptr<TapeGroup> group = std::make_shared<TapeGroup>();
@@ -52,9 +55,17 @@ struct TapeCounts {
   std::int64_t largest_excess = 0;  ///< bytes that an allocation was too large by, before evictions
 };
 
+/// Why a step could not go on.
+enum class Failure : std::uint8_t {
+  kNone,
+  kMemory,  ///< an allocation was refused
+  kProof    ///< an operator gave other bits when it was run again
+};
+
 class Tape final : public std::enable_shared_from_this<Tape>,
                    private torch_bridge::OpInterceptor,
                    private torch_bridge::HookProvider,
+                   private torch_bridge::PassWatcher,
                    private torch_bridge::AllocationGate,
                    private RecorderEvents,
                    private ReplayEvents,
@@ -77,6 +88,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
    private:
     torch_bridge::InterceptorScope interceptor_;
     torch_bridge::HookScope hooks_;
+    torch_bridge::PassWatchScope passes_;
     torch_bridge::GateScope gate_;
   };
 
@@ -85,6 +97,11 @@ class Tape final : public std::enable_shared_from_this<Tape>,
 
   /// Lets go of values for another tape until `is_enough`; false if that never is. On any thread.
   bool make_room(const std::function<bool()>& is_enough);
+  /// Why it could not go on; kNone if nothing was wrong, or the program went on all the same.
+  Failure failure() const { return failure_; }
+  /// After finish(), of a step that failed: puts back what it changed, and lets go of everything. Its saved
+  /// tensors can no longer be asked for. True if all was put back: no optimizer had run.
+  bool undo();
 
   // Of saved tensors, on any thread.
   Saved save(const at::Tensor& tensor);
@@ -112,10 +129,13 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   std::unique_ptr<torch::autograd::SavedVariableHooks> make_hooks() override;
   void before_allocation(std::int64_t bytes) override;
   void after_allocation() noexcept override;
+  void pass_begins(const torch::autograd::edge_list& roots, bool accumulates) override;
 
   void value_made(ValueIndex value, const c10::Storage& storage) override;
   void value_overwritten(ValueIndex old, ValueIndex written) override;
   bool is_needed(ValueIndex leaf) override;
+  void leaf_met(const at::Tensor& tensor) override;
+  c10::Storage copy_to_keep(const c10::Storage& storage) override;
   bool is_unchanged(ValueIndex value, const c10::Storage& storage) override;
   void changed_unseen(ValueIndex old) override;
 
@@ -130,9 +150,9 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void plan_left() override;
 
   bool let_go_of_one();
-  bool records_now() const;
   bool enforces_now() const;
-  void record(torch_bridge::OpCall& call);
+  void go_on(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
+  void record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   void run(torch_bridge::OpCall& call);
   void reach_event();
   std::uint64_t identity_of(OpIndex op) const;
@@ -146,6 +166,9 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void prove(ValueIndex value, const c10::Storage& storage);
   void pin(OpIndex op, const char* because);
   void keep_what_depends_on(ValueIndex changed);
+  void check_not_undone() const;
+  std::string what_runs() const;
+  std::optional<Bytes> known_to_work(Bytes limit) const;
   [[noreturn]] void throw_out_of_budget(std::int64_t bytes) const;
 
   TapeMutex mutex_;
@@ -159,12 +182,18 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   EvictionOrder evictions_;
   std::optional<Audit> audit_;
   PackedForms packed_{record_};
+  std::optional<UndoLog> undo_log_;  // until it is finished
+  Failure failure_ = Failure::kNone;
+  Failure undone_after_ = Failure::kNone;
+  int exceptions_at_start_;
   TapeCounts counts_;
   std::int64_t live_hooks_ = 0;
   std::int32_t clock_ = 0;
   bool finished_ = false;
   bool ran_out_ = false;
   bool records_ = false;  // an operator, right now
+  const torch_bridge::OpTraits* running_ =
+      nullptr;  // the operator that began last; not one that runs again
   std::unordered_set<std::int32_t>
       dropped_ahead_;                 // values that the plan dropped before they were made
   std::vector<ValueIndex> wanted_;    // being made for the plan

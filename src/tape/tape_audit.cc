@@ -62,9 +62,11 @@ void Tape::prove(ValueIndex index, const c10::Storage& storage) {
     return;
   }
   pin(maker, "it gives other bits when it runs again");
+  failure_ = Failure::kProof;
   fail<Error>(
       "remat::Step: {} gave other bits when it was run again than the first time; no gradient was made of "
-      "them. Its results are kept from the next step on: undo what this one changed, and repeat it.",
+      "them. What the step had changed is put back when it ends, and from the next one on these results are "
+      "kept: repeat it (Budget::run does).",
       traits.name);
 }
 

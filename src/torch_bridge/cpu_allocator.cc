@@ -54,6 +54,11 @@ std::int64_t CpuLedger::live_bytes() const {
   return live_;
 }
 
+std::uint64_t CpuLedger::latest() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return allocations_;
+}
+
 void CpuLedger::subscribe(MemoryCounters* counters) {
   const std::lock_guard<std::mutex> lock(mutex_);
   *counters = MemoryCounters(allocations_ + 1);
@@ -114,6 +119,12 @@ void CpuAllocator::install_huge_pages() {
 }
 
 CpuAllocator* CpuAllocator::installed() { return is_installed ? &instance() : nullptr; }
+
+std::uint64_t CpuAllocator::allocation_of(const c10::StorageImpl& storage) {
+  const c10::DataPtr& data = storage.data_ptr();
+  if (data.get_deleter() != &release || data.get_context() == nullptr) return 0;
+  return Header::of(data.get_context())->allocation;
+}
 
 CpuAllocator::Block CpuAllocator::make_block(std::size_t bytes) {
   // The allocators below have the messages for sizes that cannot be.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <c10/core/Allocator.h>
+#include <c10/core/StorageImpl.h>
 
 #include "torch_bridge/memory_counters.h"
 #include "torch_bridge/page_heap.h"
@@ -24,6 +25,8 @@ class CpuLedger {
 
   /// Of all allocations.
   std::int64_t live_bytes() const;
+  /// The number of the latest allocation.
+  std::uint64_t latest() const;
 
   /// `counters` count allocations from now on, and the releases of those.
   void subscribe(MemoryCounters* counters);
@@ -60,6 +63,8 @@ class CpuAllocator final : public c10::Allocator {
   static void install_huge_pages();
   /// nullptr before both.
   static CpuAllocator* installed();
+  /// The number of the allocation that made the memory of `storage`; 0 if that is not from here.
+  static std::uint64_t allocation_of(const c10::StorageImpl& storage);
 
 #if REMAT_TORCH_AT_LEAST(2, 3)
   c10::DataPtr allocate(std::size_t bytes) override { return make(bytes); }

@@ -14,6 +14,7 @@ namespace {
 namespace autograd = torch::autograd;
 
 thread_local HookProvider* current_provider = nullptr;
+thread_local PassWatcher* current_watcher = nullptr;
 
 /// Answers for saved-tensor hooks and forwards execution to the engine that was there before.
 class ForwardingEngine final : public autograd::Engine {
@@ -25,6 +26,7 @@ class ForwardingEngine final : public autograd::Engine {
                                   const autograd::variable_list& inputs, bool keep_graph,
                                   bool create_graph, bool accumulate_grad,
                                   const autograd::edge_list& outputs) override {
+    if (current_watcher != nullptr) current_watcher->pass_begins(roots, accumulate_grad);
     return previous_.execute(roots, inputs, keep_graph, create_graph, accumulate_grad, outputs);
   }
 
@@ -87,6 +89,13 @@ HookScope::HookScope(HookProvider& provider) : outer_(current_provider) {
 }
 
 HookScope::~HookScope() { current_provider = outer_; }
+
+PassWatchScope::PassWatchScope(PassWatcher& watcher) : outer_(current_watcher) {
+  install_engine();
+  current_watcher = &watcher;
+}
+
+PassWatchScope::~PassWatchScope() { current_watcher = outer_; }
 
 bool hooks_are_active() {
   if (current_provider != nullptr) {

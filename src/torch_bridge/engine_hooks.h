@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include <torch/csrc/autograd/edge.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/saved_variable_hooks.h>
 
 namespace remat::torch_bridge {
@@ -29,6 +31,29 @@ class HookScope {
 
  private:
   HookProvider* outer_;
+};
+
+/// Told of backward passes.
+class PassWatcher {
+ public:
+  virtual ~PassWatcher() = default;
+
+  /// A pass is about to start on this thread. `accumulates`: into the gradients of leaves; otherwise they
+  /// are returned.
+  virtual void pass_begins(const torch::autograd::edge_list& roots, bool accumulates) = 0;
+};
+
+/// While it lives, `watcher` is told of the passes that this thread starts; of nested scopes only the
+/// innermost. Scopes end in reverse order.
+class PassWatchScope {
+ public:
+  explicit PassWatchScope(PassWatcher& watcher);
+  ~PassWatchScope();
+  PassWatchScope(const PassWatchScope&) = delete;
+  PassWatchScope& operator=(const PassWatchScope&) = delete;
+
+ private:
+  PassWatcher* outer_;
 };
 
 /// Whether a tensor saved on this thread now would go through hooks, remat's or the previous engine's.

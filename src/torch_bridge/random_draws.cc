@@ -295,6 +295,13 @@ void DrawPath::proceed_and_note(OpCall& call, bool from_real) {
   }
 }
 
+at::Generator real_generator(const at::Generator& generator) {
+  const auto found = std::find_if(active.begin(), active.end(), [&](const ActiveDraw& draw) {
+    return draw.stand_in == generator;
+  });
+  return found != active.end() ? found->real : generator;
+}
+
 void proceed_with_draws(OpCall& call) {
   if (innermost == nullptr || handled == &call) {
     call.proceed();

@@ -129,6 +129,9 @@ class ReplayDraws final : public DrawScope {
       false;  // for an operator that draws unseen, the default generator is moved, too
 };
 
+/// The generator for which `generator` stands in on this thread; mostly itself.
+at::Generator real_generator(const at::Generator& generator);
+
 /// Runs `call`; what it draws from CPU generators is noted or replayed as this thread's scopes say. To be
 /// called by every interceptor of a call, in place of call.proceed(); the first one does it.
 ///

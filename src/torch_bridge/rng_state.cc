@@ -95,6 +95,13 @@ void RngSnapshot::keep_moved_only() {
   states_ = std::move(moved);
 }
 
+void RngSnapshot::put_back() const {
+  for (const State& state : states_) {
+    at::Generator generator = state.generator;
+    set_state(generator, state.state);
+  }
+}
+
 RngFork::RngFork(const RngSnapshot& snapshot) {
   for (const RngSnapshot::State& inner : snapshot.states_) {
     at::Generator generator = inner.generator;

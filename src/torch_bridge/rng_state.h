@@ -31,6 +31,9 @@ class RngSnapshot {
   /// Errors: remat::Error if a device was initialised since: its state then is not known.
   void keep_moved_only();
 
+  /// Makes the generators continue from these states.
+  void put_back() const;
+
   bool empty() const { return states_.empty(); }
 
  private:

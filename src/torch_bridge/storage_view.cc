@@ -1,5 +1,7 @@
 #include "torch_bridge/storage_view.h"
 
+#include <cstring>
+
 #include <ATen/Functions.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/TensorImpl.h>
@@ -50,6 +52,26 @@ c10::Storage copy_of(const c10::Storage& storage) {
   const InterceptorPause pause;
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   return bytes_of(storage).clone().storage();
+}
+
+void overwrite(const c10::Storage& to, const c10::Storage& from) {
+  const InterceptorPause pause;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
+  const at::Tensor bytes = bytes_of(from);
+  bytes_of(to).narrow(0, 0, bytes.numel()).copy_(bytes);
+}
+
+void clear(const c10::Storage& storage) {
+  const InterceptorPause pause;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
+  bytes_of(storage).zero_();
+}
+
+bool is_all_zero(const c10::StorageImpl& storage) {
+  const auto* const bytes = static_cast<const char*>(storage.data_ptr().get());
+  if (bytes == nullptr || !storage.device().is_cpu()) return false;
+  // Each byte is the one before it, and the first is 0.
+  return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, storage.nbytes() - 1) == 0;
 }
 
 c10::Storage fresh_storage(std::int64_t bytes, c10::Device device) {

@@ -35,6 +35,14 @@ bool covers_storage(const at::Tensor& tensor);
 /// A storage of the same size with the same bytes. Unseen by interceptors and autograd.
 c10::Storage copy_of(const c10::Storage& storage);
 
+/// Writes the bytes of `from` over the first ones of `to`. Unseen as copy_of; allocates no tensor memory.
+void overwrite(const c10::Storage& to, const c10::Storage& from);
+/// The same, with zeros.
+void clear(const c10::Storage& storage);
+/// Whether all bytes are known to be 0: not asked of devices other than the CPU.
+/// Cost: stops at the first that is not.
+bool is_all_zero(const c10::StorageImpl& storage);
+
 /// A new storage of `bytes` bytes that nobody has written, on `device`. Unseen as copy_of.
 c10::Storage fresh_storage(std::int64_t bytes, c10::Device device);
 
