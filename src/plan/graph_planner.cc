@@ -42,6 +42,8 @@ constexpr std::int64_t kShareOfFew = 60;
 // And what may be spent on making fit what these lead to, a little above a tight budget as it may be.
 constexpr std::int64_t kShareOfRepair = 10;
 constexpr int kRepairs = 3;  // at most: the first plan that fits ends them
+// And on what was made fit so.
+constexpr std::int64_t kShareOfRefinement = 30;
 
 // To make everything again for each use needs little memory, but work that grows with the square of the graph.
 constexpr std::size_t kMostOpsToDropAll = 1000;
@@ -51,7 +53,7 @@ constexpr std::int64_t kShareOfBriefest = 100;
 constexpr std::int64_t kShareOfBrief = 10;
 
 // Of the effort, in percent: what goes to the neighbourhood of the choice that the lower bound found.
-constexpr std::int64_t kShareAroundBound = 10;
+constexpr std::int64_t kShareAroundBound = 20;
 
 std::string source_of(const OpGraph& graph) {
   return fmt::format("plan_graph: op graph {}", quote(graph.name));
@@ -133,6 +135,7 @@ class GraphPlanner {
     const auto brief = plans_in_case_of_a_cut();
     auto search = new_search();
     spend(search, bound_.time ? effort_ : effort_ / kShareForLeastBudget);
+    if (!search.best()) make_fit(search);
     take(search);
     if (search.out_of_time()) {
       for (const auto& plan : brief) consider(plan);
@@ -147,9 +150,6 @@ class GraphPlanner {
     RetentionSearch search(space_, target().count());
     search.set_deadline(deadline());
     if (!warm_runs_.empty()) search.offer(plan::patterns_of(space_, warm_runs_));
-    if (graph_.ops.size() <= kMostOpsToDropAll) {
-      search.offer(Patterns(space_.gaps.size(), plan::kDropAlways));
-    }
     return search;
   }
 
@@ -187,6 +187,16 @@ class GraphPlanner {
     const auto before = search.work();
     for (int i = 0; i < kRepairs; ++i) search.repair(effort * kShareOfRepair / 100);
     search.refine(effort * (100 - kShareOfFew) / 100 - (search.work() - before));
+  }
+
+  /// What comes nearest to fitting, at a high price of memory; at last what fits if anything does, though it
+  /// takes long.
+  void make_fit(RetentionSearch& search) const {
+    for (int i = 0; i < kRepairs; ++i) search.repair(effort_ * kShareOfRepair / 100);
+    if (!search.best() && graph_.ops.size() <= kMostOpsToDropAll) {
+      search.offer(Patterns(space_.gaps.size(), plan::kDropAlways));
+    }
+    if (search.best()) search.refine(effort_ * kShareOfRefinement / 100);
   }
 
   Patterns replays_of_bound() const {
@@ -242,7 +252,8 @@ class GraphPlanner {
 }  // namespace
 
 std::int64_t default_effort(const OpGraph& graph) {
-  return std::clamp(kEffortPerOp * static_cast<std::int64_t>(graph.ops.size()), kEffort, kLargestEffort);
+  return std::clamp(kEffortPerOp * static_cast<std::int64_t>(graph.ops.size()), kEffort,
+                    kLargestEffort);
 }
 
 GraphPlanResult plan_graph(const OpGraph& graph, const GraphPlanOptions& options) {
