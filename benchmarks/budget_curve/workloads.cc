@@ -48,8 +48,9 @@ Workload resnet(bool smoke) {
 
 Workload unet(bool smoke) {
   models::UNetConfig config;
+  config.width = 16;
   models::UNet model(config);
-  const at::Tensor images = torch::randn({smoke ? 1 : 2, 3, smoke ? 32 : 96, smoke ? 32 : 96});
+  const at::Tensor images = torch::randn({smoke ? 1 : 2, 3, smoke ? 32 : 192, smoke ? 32 : 192});
   const at::Tensor classes =
       torch::randint(config.classes, {images.size(0), images.size(2), images.size(3)}, at::kLong);
   return {"unet", model.ptr(), [model, images, classes](const Placement&) mutable {
