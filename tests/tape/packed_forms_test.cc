@@ -146,7 +146,7 @@ TEST(PackedForms, IndicesAreKeptInFewerBits) {
 /// Counts of few sizes in the first three steps, of many in those after.
 at::Tensor with_counts(const std::vector<at::Tensor>& weights, int step) {
   at::Tensor x = torch::linspace(-1, 1, 512 * 64).view({512, 64}).sin();
-  const at::Tensor rates = torch::full({512, 64}, step < 3 ? 0.1 : 100.0);
+  const at::Tensor rates = torch::full({512, 64}, step < 3 ? 0.02 : 100.0);
   for (const at::Tensor& weight : weights) x = x.mm(weight) * torch::poisson(rates);
   return x.square().mean();
 }

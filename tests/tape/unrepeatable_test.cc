@@ -71,12 +71,18 @@ TEST_F(Unrepeatable, AnOperatorThatGivesOtherBitsIsReportedThenKept) {
     at::globalContext().setFlushDenormal(true);
     loss.backward();
   };
-  try {
-    train();
-    ADD_FAILURE() << "not reported";
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("gave other bits"));
+  bool reported = false;  // once it is among what is let go of, which depends on measured times
+  for (int k = 0; k < 8 && !reported; ++k) {
+    try {
+      train();
+      EXPECT_TRUE(weight.grad().equal(expected)) << k;
+      weight.mutable_grad() = at::Tensor();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("gave other bits"));
+      reported = true;
+    }
   }
+  EXPECT_TRUE(reported);
   EXPECT_FALSE(weight.grad().defined());
   EXPECT_THAT(budget.report().pinned, ElementsAre(HasSubstr("aten::mul")));
   for (int k = 0; k < 4; ++k) {
