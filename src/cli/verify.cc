@@ -1,10 +1,12 @@
 #include "cli/verify.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 
 #include <fmt/format.h>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include "cli/blas.h"
@@ -36,6 +38,13 @@ void measure_resident(const std::vector<std::string>& command, Verification& ver
   for (auto& run : verification.runs) {
     run.measured.resident = resident_growth_in_child(command, run.policy);
   }
+}
+
+// On a GPU LibTorch's fastest kernels add in the order in which threads come. For the rest of the process.
+void compute_repeatably() {
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // cuBLAS's own condition for it
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicCuDNN(true);
 }
 
 }  // namespace
@@ -74,6 +83,7 @@ ExitStatus verify(const VerifyOptions& options) {
     std::cout << resident_growth(options.run, *options.resident_of).count() << '\n';
     return kDone;
   }
+  if (options.run.device.is_cuda()) compute_repeatably();
   Workload workload(options.run);
   auto verification = measure_policies(workload, options);
   measure_resident(options.command, verification);
