@@ -41,6 +41,7 @@ def resident(pid):
 
 def row(program, model, call):
     it = Contender([program, model, call, "1", "--huge-pages"], threads_of_blas("1"))
+    it.wait_until_ready()
     before = resident(it.process.pid)
     for _ in range(5):
         it.step()

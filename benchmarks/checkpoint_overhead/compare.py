@@ -2,6 +2,7 @@
 """remat::checkpoint, the hand-written reentrant pattern and torch.utils.checkpoint side by side.
 
 compare.py BUILD_FOLDER [MODEL...] [--rounds N] [--threads N] [--preload LIBRARY] [--clock wall|cpu]
+           [--device cpu|cuda] [--dtype f32|bf16] [--python PROGRAM]
 """
 
 import argparse
@@ -18,13 +19,15 @@ def contenders(options, model):
     environment = threads_of_blas(options.threads)
     if options.preload:
         environment["LD_PRELOAD"] = options.preload
-    shipped = [] if options.preload else ["--huge-pages"]
+    shipped = [] if options.preload or options.device != "cpu" else ["--huge-pages"]
+    kind = ["--device", options.device, "--dtype", options.dtype]
     cpp = {f"C++ {call}": Contender([folder / "checkpoint_overhead", model, call, options.threads,
-                                     *shipped], environment, options.clock)
+                                     *kind, *shipped], environment, options.clock)
            for call in ("plain", "remat", "reentrant")}
     python = {f"Python {call}": Contender(
-        ["/usr/bin/python3", "-B", HERE / "torch_checkpoint.py",
-         (folder / "libtracked_peak.so").resolve(), model, call, options.threads], environment, options.clock)
+        [options.python, "-B", HERE / "torch_checkpoint.py",
+         (folder / "libtracked_peak.so").resolve(), model, call, options.threads, options.device,
+         options.dtype], environment, options.clock)
               for call in ("plain", "nonreentrant", "reentrant")}
     return {**cpp, **python}
 
@@ -54,6 +57,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", default="2")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--python", default="/usr/bin/python3",
+                        help="the interpreter whose torch is the LibTorch that remat was built with")
     parser.add_argument("--preload", help="an allocator for all, instead of what each ships with")
     options = parser.parse_args()
     print("| model | plain step | remat / plain | extra, in forwards | its forward | reentrant C++ / plain | Python / its plain "

@@ -32,10 +32,13 @@ class Contender:
         self.process = subprocess.Popen(
             command, env={**os.environ, "OMP_WAIT_POLICY": "passive", **(environment or {})},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            sys.exit(f"{command} did not start")
-        self.before = _status(self.process.pid, "VmRSS")
+        self.command = command
         self.steps = []
+
+    def wait_until_ready(self):
+        if self.process.stdout.readline() != "ready\n":
+            sys.exit(f"{self.command} did not start")
+        self.before = _status(self.process.pid, "VmRSS")
 
     def step(self, measured=True):
         faults = _faults(self.process.pid)
@@ -83,6 +86,8 @@ def middle_of(ratios):
 def take_turns(contenders, rounds):
     """Two steps to warm up, then `rounds` of each, in alternating order."""
     everybody = list(contenders.values())
+    for contender in everybody:
+        contender.wait_until_ready()
     for contender in everybody:
         contender.step(measured=False)
         contender.step(measured=False)

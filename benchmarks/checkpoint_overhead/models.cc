@@ -11,18 +11,27 @@ namespace {
 namespace F = torch::nn::functional;
 using torch::Tensor;
 
-// Collects the parameters of the model that is made.
+// Makes the tensors of a model, and collects its parameters.
 class Maker {
  public:
-  Tensor weight(at::IntArrayRef shape) { return keep(torch::randn(shape) * 0.02); }
-  Tensor ones(std::int64_t n) { return keep(torch::ones({n})); }
-  Tensor zeros(std::int64_t n) { return keep(torch::zeros({n})); }
+  explicit Maker(const at::TensorOptions& kind) : kind_(kind) {}
+
+  Tensor weight(at::IntArrayRef shape) { return keep(torch::randn(shape, kind_) * 0.02); }
+  Tensor ones(std::int64_t n) { return keep(torch::ones({n}, kind_)); }
+  Tensor zeros(std::int64_t n) { return keep(torch::zeros({n}, kind_)); }
+  Tensor input(at::IntArrayRef shape) const { return torch::randn(shape, kind_).requires_grad_(); }
+  Tensor classes(std::int64_t classes, std::int64_t count) const {
+    return torch::randint(classes, {count}, kind_.dtype(at::kLong));
+  }
+  Tensor constant(const Tensor& tensor) const { return tensor.to(kind_); }
   std::vector<Tensor> parameters;
 
  private:
   Tensor keep(const Tensor& tensor) {
     return parameters.emplace_back(tensor.clone().requires_grad_());
   }
+
+  at::TensorOptions kind_;
 };
 
 struct Sizes {
@@ -104,22 +113,21 @@ Layer llama_block(Maker& make, const Sizes& sizes, const Tensor& mask, const Ten
 }
 
 // The input is embedded already: what is measured are the blocks.
-Model decoder(const Sizes& sizes, bool llama) {
-  Maker make;
+Model decoder(Maker make, const Sizes& sizes, bool llama) {
   Model model;
-  const auto mask = causal_mask(sizes.tokens);
+  const auto mask = make.constant(causal_mask(sizes.tokens));
   const auto half = sizes.width / sizes.heads / 2;
   const auto frequency = torch::pow(10000.0, -torch::arange(half) / double(half));
   const auto angle = torch::outer(torch::arange(sizes.tokens), frequency).repeat({1, 2});
-  const auto cosine = angle.cos(), sine = angle.sin();
+  const auto cosine = make.constant(angle.cos()), sine = make.constant(angle.sin());
   for (std::int64_t i = 0; i < sizes.layers; ++i) {
     model.layers.push_back(llama ? llama_block(make, sizes, mask, cosine, sine)
                                  : gpt_block(make, sizes, mask));
   }
   const auto unembed = make.weight({kVocabulary, sizes.width});
   model.head = [unembed](const Tensor& x) { return torch::linear(x, unembed).flatten(0, 1); };
-  model.input = torch::randn({sizes.batch, sizes.tokens, sizes.width}).requires_grad_();
-  model.target = torch::randint(kVocabulary, {sizes.batch * sizes.tokens});
+  model.input = make.input({sizes.batch, sizes.tokens, sizes.width});
+  model.target = make.classes(kVocabulary, sizes.batch * sizes.tokens);
   model.parameters = make.parameters;
   return model;
 }
@@ -139,34 +147,33 @@ Layer residual_block(Maker& make, std::int64_t from, std::int64_t to, std::int64
   };
 }
 
-// The blocks of ResNet-18 at half its width, on feature maps of 32 x 32.
-Model resnet() {
-  Maker make;
+// The blocks of ResNet-18, the first ones `width` channels wide, on square feature maps.
+Model resnet(Maker make, std::int64_t width, std::int64_t side, std::int64_t batch) {
   Model model;
-  std::int64_t from = 32;
-  for (const std::int64_t to : {32, 64, 128, 256}) {
+  std::int64_t from = width;
+  for (int stage = 0; stage < 4; ++stage) {
+    const std::int64_t to = stage == 0 ? from : 2 * from;
     model.layers.push_back(residual_block(make, from, to, from == to ? 1 : 2));
     model.layers.push_back(residual_block(make, to, to, 1));
     from = to;
   }
   const auto classes = make.weight({10, from});
   model.head = [classes](const Tensor& x) { return torch::linear(x.mean({2, 3}), classes); };
-  model.input = torch::randn({48, 32, 32, 32}).requires_grad_();
-  model.target = torch::randint(10, {48});
+  model.input = make.input({batch, width, side, side});
+  model.target = make.classes(10, batch);
   model.parameters = make.parameters;
   return model;
 }
 
 // Four LSTM layers, (T, B, C), each cell operator by operator.
-Model lstm() {
-  constexpr std::int64_t kTokens = 48, kBatch = 16, kWidth = 192;
-  Maker make;
+Model lstm(Maker make, std::int64_t tokens, std::int64_t batch, std::int64_t width) {
   Model model;
   for (int i = 0; i < 4; ++i) {
-    const auto w = make.weight({4 * kWidth, kWidth}), u = make.weight({4 * kWidth, kWidth}),
-               b = make.zeros(4 * kWidth);
+    const auto w = make.weight({4 * width, width}), u = make.weight({4 * width, width}),
+               b = make.zeros(4 * width);
     model.layers.push_back([=](const Tensor& x) {
-      auto h = torch::zeros({kBatch, kWidth}), c = torch::zeros({kBatch, kWidth});
+      auto h = torch::zeros({batch, width}, x.options()),
+           c = torch::zeros({batch, width}, x.options());
       std::vector<Tensor> out;
       for (const auto& step : torch::linear(x, w, b).unbind(0)) {
         const auto gates = (step + torch::linear(h, u)).chunk(4, -1);
@@ -177,27 +184,42 @@ Model lstm() {
       return torch::stack(out);
     });
   }
-  const auto classes = make.weight({kVocabulary, kWidth});
+  const auto classes = make.weight({kVocabulary, width});
   model.head = [classes](const Tensor& x) { return torch::linear(x, classes).flatten(0, 1); };
-  model.input = torch::randn({kTokens, kBatch, kWidth}).requires_grad_();
-  model.target = torch::randint(kVocabulary, {kTokens * kBatch});
+  model.input = make.input({tokens, batch, width});
+  model.target = make.classes(kVocabulary, tokens * batch);
   model.parameters = make.parameters;
   return model;
 }
 
+Model small_model(const std::string& name, const Maker& make) {
+  if (name == "gpt512") return decoder(make, {6, 256, 4, 512, 2}, false);
+  if (name == "gpt2048") return decoder(make, {3, 128, 2, 2048, 1}, false);
+  if (name == "llama512") return decoder(make, {6, 256, 4, 512, 2}, true);
+  if (name == "llama2048") return decoder(make, {3, 128, 2, 2048, 1}, true);
+  if (name == "tiny") return decoder(make, {24, 32, 2, 8, 1}, false);
+  if (name == "demo") return decoder(make, {6, 192, 6, 256, 8}, false);
+  if (name == "resnet") return resnet(make, 32, 32, 48);
+  if (name == "lstm") return lstm(make, 48, 16, 192);
+  throw std::invalid_argument("no model " + name);
+}
+
+// On a GPU the small ones would show nothing but how fast it is given work.
+Model large_model(const std::string& name, const Maker& make) {
+  if (name == "gpt512") return decoder(make, {12, 1024, 16, 512, 8}, false);
+  if (name == "gpt2048") return decoder(make, {12, 1024, 16, 2048, 2}, false);
+  if (name == "llama512") return decoder(make, {12, 1024, 16, 512, 8}, true);
+  if (name == "llama2048") return decoder(make, {12, 1024, 16, 2048, 2}, true);
+  if (name == "resnet") return resnet(make, 64, 56, 256);
+  if (name == "lstm") return lstm(make, 48, 64, 1024);
+  return small_model(name, make);
+}
+
 }  // namespace
 
-Model make_model(const std::string& name) {
+Model make_model(const std::string& name, const at::TensorOptions& kind) {
   torch::manual_seed(1);
-  if (name == "gpt512") return decoder({6, 256, 4, 512, 2}, false);
-  if (name == "gpt2048") return decoder({3, 128, 2, 2048, 1}, false);
-  if (name == "llama512") return decoder({6, 256, 4, 512, 2}, true);
-  if (name == "llama2048") return decoder({3, 128, 2, 2048, 1}, true);
-  if (name == "tiny") return decoder({24, 32, 2, 8, 1}, false);
-  if (name == "demo") return decoder({6, 192, 6, 256, 8}, false);
-  if (name == "resnet") return resnet();
-  if (name == "lstm") return lstm();
-  throw std::invalid_argument("no model " + name);
+  return kind.device().is_cpu() ? small_model(name, Maker(kind)) : large_model(name, Maker(kind));
 }
 
 }  // namespace remat::benchmarks

@@ -20,8 +20,9 @@ struct Model {
   std::vector<torch::Tensor> parameters;
 };
 
-/// gpt512, gpt2048, llama512, llama2048, resnet, lstm, tiny, or demo (what `remat train` has by default).
+/// gpt512, gpt2048, llama512, llama2048, resnet, lstm, tiny, or demo (what `remat train` has by default), of
+/// tensors of `kind`: where and in what type. Elsewhere than on the CPU all but the last two are larger.
 /// Errors: std::invalid_argument for another name.
-Model make_model(const std::string& name);
+Model make_model(const std::string& name, const at::TensorOptions& kind);
 
 }  // namespace remat::benchmarks

@@ -9,21 +9,29 @@ VOCABULARY = 256
 
 
 class Model:
-    def __init__(self):
-        self.layers, self.parameters = [], []
+    """Of tensors on a device in a dtype: `kind` has both."""
+
+    def __init__(self, kind):
+        self.layers, self.parameters, self.kind = [], [], kind
 
     def keep(self, tensor):
         self.parameters.append(tensor.clone().requires_grad_())
         return self.parameters[-1]
 
     def weight(self, *shape):
-        return self.keep(torch.randn(shape) * 0.02)
+        return self.keep(torch.randn(shape, **self.kind) * 0.02)
 
     def ones(self, n):
-        return self.keep(torch.ones(n))
+        return self.keep(torch.ones(n, **self.kind))
 
     def zeros(self, n):
-        return self.keep(torch.zeros(n))
+        return self.keep(torch.zeros(n, **self.kind))
+
+    def make_input(self, *shape):
+        self.input = torch.randn(shape, **self.kind).requires_grad_()
+
+    def make_target(self, classes, count):
+        self.target = torch.randint(classes, (count,), device=self.kind["device"])
 
 
 def attention(q, k, v, mask):
@@ -88,20 +96,20 @@ def llama_block(make, c, heads, mask, cosine, sine):
     return block
 
 
-def decoder(layers, width, heads, tokens, batch, llama):
-    model = Model()
-    mask = torch.full((tokens, tokens), -1e9).triu(1)
+def decoder(kind, layers, width, heads, tokens, batch, llama):
+    model = Model(kind)
+    mask = torch.full((tokens, tokens), -1e9).triu(1).to(**kind)
     half = width // heads // 2
     frequency = 10000.0 ** (-torch.arange(half) / half)
     angle = torch.outer(torch.arange(tokens), frequency).repeat(1, 2)
-    cosine, sine = angle.cos(), angle.sin()
+    cosine, sine = angle.cos().to(**kind), angle.sin().to(**kind)
     for _ in range(layers):
         model.layers.append(llama_block(model, width, heads, mask, cosine, sine) if llama
                             else gpt_block(model, width, heads, mask))
     unembed = model.weight(VOCABULARY, width)
     model.head = lambda x: F.linear(x, unembed).flatten(0, 1)
-    model.input = torch.randn(batch, tokens, width).requires_grad_()
-    model.target = torch.randint(VOCABULARY, (batch * tokens,))
+    model.make_input(batch, tokens, width)
+    model.make_target(VOCABULARY, batch * tokens)
     return model
 
 
@@ -122,27 +130,26 @@ def residual_block(make, start, to, stride):
     return block
 
 
-def resnet():
-    model = Model()
-    start = 32
-    for to in (32, 64, 128, 256):
+def resnet(kind, width, side, batch):
+    model = Model(kind)
+    start = width
+    for to in (width, 2 * width, 4 * width, 8 * width):
         model.layers.append(residual_block(model, start, to, 1 if start == to else 2))
         model.layers.append(residual_block(model, to, to, 1))
         start = to
     classes = model.weight(10, start)
     model.head = lambda x: F.linear(x.mean((2, 3)), classes)
-    model.input = torch.randn(48, 32, 32, 32).requires_grad_()
-    model.target = torch.randint(10, (48,))
+    model.make_input(batch, width, side, side)
+    model.make_target(10, batch)
     return model
 
 
-def lstm():
-    tokens, batch, width = 48, 16, 192
-    model = Model()
+def lstm(kind, tokens, batch, width):
+    model = Model(kind)
 
     def layer(w, u, b):
         def run(x):
-            h, c = torch.zeros(batch, width), torch.zeros(batch, width)
+            h, c = torch.zeros(batch, width, **kind), torch.zeros(batch, width, **kind)
             out = []
             for step in F.linear(x, w, b).unbind(0):
                 gates = (step + F.linear(h, u)).chunk(4, -1)
@@ -157,18 +164,33 @@ def lstm():
         model.layers.append(layer(w, u, model.zeros(4 * width)))
     classes = model.weight(VOCABULARY, width)
     model.head = lambda x: F.linear(x, classes).flatten(0, 1)
-    model.input = torch.randn(tokens, batch, width).requires_grad_()
-    model.target = torch.randint(VOCABULARY, (tokens * batch,))
+    model.make_input(tokens, batch, width)
+    model.make_target(VOCABULARY, tokens * batch)
     return model
 
 
-MODELS = {
-    "gpt512": lambda: decoder(6, 256, 4, 512, 2, False),
-    "gpt2048": lambda: decoder(3, 128, 2, 2048, 1, False),
-    "llama512": lambda: decoder(6, 256, 4, 512, 2, True),
-    "llama2048": lambda: decoder(3, 128, 2, 2048, 1, True),
-    "tiny": lambda: decoder(24, 32, 2, 8, 1, False),
-    "demo": lambda: decoder(6, 192, 6, 256, 8, False),
-    "resnet": resnet,
-    "lstm": lstm,
+SMALL = {
+    "gpt512": lambda kind: decoder(kind, 6, 256, 4, 512, 2, False),
+    "gpt2048": lambda kind: decoder(kind, 3, 128, 2, 2048, 1, False),
+    "llama512": lambda kind: decoder(kind, 6, 256, 4, 512, 2, True),
+    "llama2048": lambda kind: decoder(kind, 3, 128, 2, 2048, 1, True),
+    "tiny": lambda kind: decoder(kind, 24, 32, 2, 8, 1, False),
+    "demo": lambda kind: decoder(kind, 6, 192, 6, 256, 8, False),
+    "resnet": lambda kind: resnet(kind, 32, 32, 48),
+    "lstm": lambda kind: lstm(kind, 48, 16, 192),
 }
+
+LARGE = {
+    **SMALL,
+    "gpt512": lambda kind: decoder(kind, 12, 1024, 16, 512, 8, False),
+    "gpt2048": lambda kind: decoder(kind, 12, 1024, 16, 2048, 2, False),
+    "llama512": lambda kind: decoder(kind, 12, 1024, 16, 512, 8, True),
+    "llama2048": lambda kind: decoder(kind, 12, 1024, 16, 2048, 2, True),
+    "resnet": lambda kind: resnet(kind, 64, 56, 256),
+    "lstm": lambda kind: lstm(kind, 48, 64, 1024),
+}
+
+
+def make_model(name, device, dtype):
+    torch.manual_seed(1)
+    return (SMALL if device == "cpu" else LARGE)[name]({"device": device, "dtype": dtype})

@@ -2,6 +2,7 @@
 """What recomputation costs under each policy, beside what it should cost.
 
 compare.py BUILD_FOLDER [MODEL...] [--rounds N] [--threads N] [--clock wall|cpu] [--malloc]
+           [--device cpu|cuda] [--dtype f32|bf16]
 """
 
 import argparse
@@ -88,11 +89,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", default="2")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--malloc", action="store_true",
                         help="the C library's allocator instead of use_huge_page_allocator()")
     options = parser.parse_args()
     program = pathlib.Path(options.build) / "benchmarks" / "recompute_overhead"
-    flags = [] if options.malloc else ["--huge-pages"]
+    flags = ["--device", options.device, "--dtype", options.dtype]
+    if options.device == "cpu" and not options.malloc:
+        flags.append("--huge-pages")
     measured = {}
     print("| model | plain step | layers forward | head forward | layers backward | head backward "
           "| optimizer | backward / forward |\n|---|" + "--:|" * 7)

@@ -1,5 +1,6 @@
 // One policy as a process that makes a training step for each line "step" on its stdin and writes what the
 // parts of the step took as JSON: recompute_overhead MODEL POLICY THREADS [--huge-pages] [--no-early-stop]
+// [--device cpu|cuda] [--dtype f32|bf16]
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include <remat/memory.h>
 
+#include "common/kind.h"
 #include "recompute_overhead/watch.h"
 
 namespace remat::benchmarks {
@@ -23,6 +25,7 @@ struct Options {
   int threads = 1;
   bool huge_pages = false;
   CheckpointOptions region;
+  at::TensorOptions kind = at::TensorOptions(at::kCPU).dtype(at::kFloat);
 };
 
 std::string number(const char* what, const Elapsed& time) {
@@ -40,31 +43,32 @@ class Trainer {
  public:
   explicit Trainer(const Options& options)
       : options_(options),
-        model_(make_model(options.model)),
-        layers_(watched(model_.layers, runs_)),
+        meter_(options.kind.device()),
+        model_(make_model(options.model, options.kind)),
+        layers_(watched(model_.layers, meter_, runs_)),
         optimizer_(model_.parameters, torch::optim::AdamWOptions(1e-4)) {}
 
-  std::string step(MemoryTracker& tracker) {
-    tracker.reset_peak();
+  std::string step() {
+    meter_.reset_peak();
     runs_.assign(runs_.size(), LayerRuns());
-    const Instant begin;
+    const Instant begin = meter_.now();
     auto x = run_layers(layers_, options_.policy, model_.input, options_.region);
-    const Instant layers;
+    const Instant layers = meter_.now();
     Instant head_backward;
-    x.register_hook([&](const at::Tensor&) { head_backward = Instant(); });
+    x.register_hook([&](const at::Tensor&) { head_backward = meter_.now(); });
     auto loss = torch::nn::functional::cross_entropy(model_.head(x), model_.target);
     x.reset();
-    const Instant forward;
+    const Instant forward = meter_.now();
     loss.backward();
-    const Instant backward;
+    const Instant backward = meter_.now();
     update();
-    const Instant end;
+    const Instant end = meter_.now();
     return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, \"peak_bytes\": {}, \"loss\": {}}}",
                        number("forward", layers - begin), number("head", forward - layers),
                        number("head_backward", head_backward - forward),
                        number("backward", backward - head_backward),
                        number("optimizer", end - backward), number("step", end - begin),
-                       layer_lists(), tracker.peak_bytes().count(), loss.item<float>());
+                       layer_lists(), meter_.peak_bytes(), loss.item<float>());
   }
 
  private:
@@ -85,6 +89,7 @@ class Trainer {
   }
 
   const Options options_;
+  Meter meter_;  // before the model: it counts only what is younger
   Model model_;
   std::vector<LayerRuns> runs_;
   std::vector<remat::Layer> layers_;
@@ -93,10 +98,20 @@ class Trainer {
 
 std::optional<Options> read(int argc, char** argv) {
   if (argc < 4) return std::nullopt;
-  Options options{argv[1], Placement::parse(argv[2]), std::stoi(argv[3]), false, {}};
+  Options options;
+  options.model = argv[1];
+  options.policy = Placement::parse(argv[2]);
+  options.threads = std::stoi(argv[3]);
   for (int i = 4; i < argc; ++i) {
-    options.huge_pages |= argv[i] == std::string("--huge-pages");
-    if (argv[i] == std::string("--no-early-stop")) options.region.early_stop = false;
+    if (read_kind(options.kind, argv[i], argv[i + 1])) {
+      ++i;
+    } else if (argv[i] == std::string("--huge-pages")) {
+      options.huge_pages = true;
+    } else if (argv[i] == std::string("--no-early-stop")) {
+      options.region.early_stop = false;
+    } else {
+      return std::nullopt;
+    }
   }
   return options;
 }
@@ -104,18 +119,18 @@ std::optional<Options> read(int argc, char** argv) {
 int serve(int argc, char** argv) {
   const auto options = read(argc, argv);
   if (!options) {
-    std::cerr
-        << "usage: recompute_overhead MODEL POLICY THREADS [--huge-pages] [--no-early-stop]\n";
+    std::cerr << "usage: recompute_overhead MODEL POLICY THREADS [--huge-pages] [--no-early-stop] "
+                 "[--device cpu|cuda] [--dtype f32|bf16]\n";
     return 2;
   }
   if (options->huge_pages) use_huge_page_allocator();
   at::set_num_threads(options->threads);
+  torch::ones({1}, options->kind);
   std::cout << "ready" << std::endl;
-  MemoryTracker tracker;
   std::unique_ptr<Trainer> trainer;
   for (std::string line; std::getline(std::cin, line) && line == "step";) {
     if (!trainer) trainer = std::make_unique<Trainer>(*options);
-    std::cout << trainer->step(tracker) << std::endl;
+    std::cout << trainer->step() << std::endl;
   }
   return 0;
 }

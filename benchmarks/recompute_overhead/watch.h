@@ -6,7 +6,7 @@
 #include <remat/sequential.h>
 
 #include "checkpoint_overhead/models.h"
-#include "common/instant.h"
+#include "common/meter.h"
 
 namespace remat::benchmarks {
 
@@ -17,7 +17,9 @@ struct LayerRuns {
   int times_again = 0;
 };
 
-/// `layers`, which note in `runs` what they take. `runs` must outlive them and keep its size.
-std::vector<remat::Layer> watched(const std::vector<Layer>& layers, std::vector<LayerRuns>& runs);
+/// `layers`, which note in `runs` what they take, by the clock of `meter`. Both must outlive them, and `runs` keep
+/// its size.
+std::vector<remat::Layer> watched(const std::vector<Layer>& layers, const Meter& meter,
+                                  std::vector<LayerRuns>& runs);
 
 }  // namespace remat::benchmarks
