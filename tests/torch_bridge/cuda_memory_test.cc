@@ -37,7 +37,8 @@ TEST_F(CudaMemory, OfARegionsActivationsIsSaved) {
     return (tracker.peak_bytes(kFirstCuda) - before).count() >> 20;  // in MiB
   };
   const auto plain = peak(false), checkpointed = peak(true);
-  EXPECT_GE(plain, 24 * 4);         // what 24 operators save
+  EXPECT_GE(plain,
+            20 * 4);  // what 24 operators save, `x` and some results of the last ones left out
   EXPECT_LE(checkpointed, 12 * 4);  // the regions' inputs, one region's activations and gradients
 }
 
