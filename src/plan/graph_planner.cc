@@ -54,6 +54,7 @@ constexpr std::int64_t kShareOfBrief = 10;
 
 // Of the effort, in percent: what goes to the neighbourhood of the choice that the lower bound found.
 constexpr std::int64_t kShareAroundBound = 20;
+constexpr std::int64_t kShareAroundBoundOfMany = 10;  // where the rest goes by blocks
 
 std::string source_of(const OpGraph& graph) {
   return fmt::format("plan_graph: op graph {}", quote(graph.name));
@@ -175,12 +176,13 @@ class GraphPlanner {
 
   void spend(RetentionSearch& search, std::int64_t effort) const {
     if (bound_.time) search.set_goal(bound_.time->count() - space_.plain_time);
-    if (!bound_.replayed.empty()) {
-      search.offer(replays_of_bound());
-      search.refine(effort * kShareAroundBound / 100);
-      effort -= effort * kShareAroundBound / 100;
-    }
     const auto repetition = plan::RepeatedSearch::repetition_of(graph_, index_);
+    if (!bound_.replayed.empty()) {
+      const auto share = repetition ? kShareAroundBoundOfMany : kShareAroundBound;
+      search.offer(replays_of_bound());
+      search.refine(effort * share / 100);
+      effort -= effort * share / 100;
+    }
     if (!repetition) return search.search(effort);
     const plan::RepeatedSearch few(graph_, index_, space_, *repetition);
     few.search(search, effort * kShareOfFew / 100);
