@@ -26,7 +26,8 @@ Tape::Tape(TapeOptions options)
     : options_(std::move(options)),
       meter_(std::make_unique<MomentMeter>(record_, options_.measures)),
       follower_(*this, options_.plans),
-      exceptions_at_start_(std::uncaught_exceptions()) {
+      exceptions_at_start_(std::uncaught_exceptions()),
+      at_start_(live_bytes()) {
   if (options_.audits) audit_.emplace(record_);
   undo_log_.emplace();
   options_.group->join(*this);

@@ -186,6 +186,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   Failure failure_ = Failure::kNone;
   Failure undone_after_ = Failure::kNone;
   int exceptions_at_start_;
+  std::int64_t at_start_;  // bytes in use
   TapeCounts counts_;
   std::int64_t live_hooks_ = 0;
   std::int32_t clock_ = 0;

@@ -1,5 +1,6 @@
 // What a tape does when the step cannot go on: says why, and puts back what it changed.
 // (Rules T15 to T17)
+#include <algorithm>
 #include <exception>
 
 #include <remat/error.h>
@@ -54,12 +55,16 @@ std::string Tape::what_runs() const {
   return running_->name + (backward ? ", in the backward pass," : "");
 }
 
-/// The least of what is known to be enough for a step that began like this one.
+/// The least of what is known to be enough for a step that began like this one, if it is more than `limit`.
 std::optional<Bytes> Tape::known_to_work(Bytes limit) const {
   const auto plan = follower_.failed();
   if (plan == nullptr) return std::nullopt;
-  if (plan->min_feasible > limit) return plan->min_feasible;
-  if (plan->plain_peak > limit) return plan->plain_peak;
+  // What is in use beside the step may have grown since the plan was made.
+  const Bytes fixed(at_start_ + options_.unseen);
+  const Bytes grown = std::max(fixed - plan->graph.graph.fixed, Bytes(0));
+  for (const Bytes enough : {plan->min_feasible + grown, plan->plain_peak + grown}) {
+    if (enough > limit) return enough;
+  }
   return std::nullopt;
 }
 

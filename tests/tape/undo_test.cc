@@ -1,4 +1,5 @@
 // A step that does not fit leaves everything as it was. (Rules T15 to T18)
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -520,6 +521,46 @@ TEST_F(UndoneStep, TensorsThatGotAnotherStorageOrSizeHaveTheirOwnAgain) {
   EXPECT_TRUE(torch::equal(resized, torch::ones({3})));
 }
 
+// Breaks if: memory that only the tape kept alive is written to, whose owner may have taken it back.
+TEST_F(UndoneStep, WritesNothingIntoMemoryThatNobodyHolds) {
+  std::vector<float> memory(1000, 1);
+  const Leaf leaf;
+  Budget budget({live() + Bytes(kRoom), kEffort});
+  EXPECT_THROW(
+      {
+        Step step(budget);
+        at::Tensor loss;
+        {
+          const at::Tensor lent = torch::from_blob(memory.data(), {1000});
+          lent.mul_(2);
+          loss = (leaf.tensor * lent).sum();
+        }
+        EXPECT_EQ(memory[0], 2);
+        std::fill(memory.begin(), memory.end(), 42.0F);
+        run_out();
+      },
+      BudgetError);
+  EXPECT_EQ(memory[0], 42);
+}
+
+// Breaks if: whoever has saved a tensor does not notice that it changed.
+TEST_F(UndoneStep, WhatIsPutBackHasANewVersion) {
+  const Leaf leaf;
+  const at::Tensor buffer = torch::ones({1000});
+  Budget budget({live() + Bytes(kRoom), kEffort});
+  std::int64_t version = 0;
+  EXPECT_THROW(
+      {
+        Step step(budget);
+        buffer.add_(leaf.tensor.detach());
+        version = buffer._version();
+        run_out();
+      },
+      BudgetError);
+  EXPECT_TRUE(torch::equal(buffer, torch::ones({1000})));
+  EXPECT_GT(buffer._version(), version);
+}
+
 // ---- what the error says ----------------------------------------------------------------------------------
 
 TEST_F(UndoneStep, TheErrorNamesOperatorBytesAndNeed) {
@@ -533,6 +574,42 @@ TEST_F(UndoneStep, TheErrorNamesOperatorBytesAndNeed) {
     EXPECT_NE(text.find("aten::exp asks for 134217728 bytes"), std::string::npos) << text;
     EXPECT_NE(text.find("Give the budget at least"), std::string::npos) << text;
   }
+}
+
+/// Trains three steps, then one with `ballast` bytes less; the error that makes.
+std::string error_with(std::int64_t ballast, Bytes memory, Net& net, const at::Tensor& x) {
+  Budget budget({memory, kEffort});
+  for (int i = 0; i < 3; ++i) {
+    Step step(budget);
+    net.loss(x).backward();
+  }
+  EXPECT_TRUE(budget.report().planned);
+  const at::Tensor heavy = torch::empty({ballast}, torch::kByte);
+  try {
+    Step step(budget);
+    net.loss(x).backward();
+  } catch (const BudgetError& error) {
+    return error.what();
+  }
+  return "it fits";
+}
+
+// Breaks if: a budget that is said to be enough is not.
+TEST_F(UndoneStep, ABudgetKnownToWorkDoes) {
+  const std::int64_t growth = plain_growth();
+  Net net;
+  prepare(net, Gradients::kAccumulated);
+  const at::Tensor x = torch::randn({kBatch, 64});
+  const std::int64_t ballast = growth * 6 / 10;
+  const std::string text = error_with(ballast, live() + Bytes(growth * 7 / 10), net, x);
+  const std::string before = "The smallest budget known to work for this step is ";
+  const std::size_t place = text.find(before);
+  ASSERT_NE(place, std::string::npos) << text;
+  const Bytes enough(std::stoll(text.substr(place + before.size())));
+  const at::Tensor heavy = torch::empty({ballast}, torch::kByte);
+  Budget larger({enough, kEffort});
+  Step step(larger);
+  EXPECT_NO_THROW(net.loss(x).backward());
 }
 
 // ---- Budget::run ------------------------------------------------------------------------------------------
