@@ -44,7 +44,7 @@ struct Training {
   std::vector<std::vector<char>> bits;
 
   void step(std::int64_t batch) {
-    net->zero_grad(false);  // the default has changed with LibTorch 2
+    optimizer.zero_grad();
     const at::Tensor loss = net->forward(torch::randn({batch, 64})).square().mean();
     loss.backward();
     bits.push_back(bits_of(loss));
@@ -153,7 +153,7 @@ TEST_F(StepTest, ReplaysAllResultsOfAnOperatorInOneRun) {
   const at::Tensor input = torch::randn({512, 64});
   const auto train = [&] {
     net->forward(input).square().mean().backward();
-    net->zero_grad(false);
+    net->zero_grad();
   };
   train();
   const Bytes fixed = *live_cpu_bytes();
@@ -247,7 +247,7 @@ TEST_F(StepTest, SaysWhatDoesNotFit) {
   } catch (const BudgetError& error) {
     EXPECT_NE(std::string(error.what()).find("aten::"), std::string::npos) << error.what();
   }
-  training.net->zero_grad(false);
+  training.optimizer.zero_grad();
   EXPECT_LE(*live_cpu_bytes(), before);
 }
 
@@ -256,7 +256,7 @@ TEST_F(StepTest, LetsGoOfWhatARefusedBackwardLeft) {
   const Plain plain;
   Training training;
   training.step(512);
-  training.net->zero_grad(false);
+  training.optimizer.zero_grad();
   const Bytes before = *live_cpu_bytes();
   int refused_backward = 0;
   for (double share = 0.1; share < 1; share += 0.03) {
