@@ -26,7 +26,7 @@ c10::Storage Tape::copy_to_keep(const c10::Storage& storage) { return undo_log_-
 /// Somebody caught the error inside of the step, and continues: that is not to be undone.
 void Tape::go_on(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits) {
   const bool unwinds = std::uncaught_exceptions() > exceptions_at_start_;
-  if (!unwinds && !only_clears(call, traits)) failure_ = Failure::kNone;
+  if (!unwinds && !only_prepares(call, traits)) failure_ = Failure::kNone;
 }
 
 bool Tape::undo() {

@@ -41,7 +41,10 @@ bool lies_otherwise(const at::Tensor& tensor, const std::vector<std::int64_t>& s
 
 }  // namespace
 
-bool only_clears(torch_bridge::OpCall& call, const OpTraits& traits) {
+bool only_prepares(torch_bridge::OpCall& call, const OpTraits& traits) {
+  const auto& results = traits.handle.schema().returns();
+  if (!traits.writes.any() && results.size() == 1 && results[0].alias_info() != nullptr)
+    return true;
   if (!traits.overwrites || traits.draws.any()) return false;
   int tensors = 0;
   for (const c10::IValue& argument : torch::jit::last(call.stack(), call.argument_count())) {
@@ -77,7 +80,7 @@ void UndoLog::close() {
 // ---- what the step does -----------------------------------------------------------------------------------
 
 void UndoLog::look_at(torch_bridge::OpCall& call, const OpTraits& traits, StepPart part) {
-  if (!is_open_ && part != StepPart::kUnrecorded && !only_clears(call, traits)) open();
+  if (!is_open_ && part != StepPart::kUnrecorded && !only_prepares(call, traits)) open();
   const auto arguments = torch::jit::last(call.stack(), call.argument_count());
   if (traits.draws.any()) note_generator(traits, arguments);
   if (!traits.writes.any()) return;

@@ -25,9 +25,9 @@ enum class StepPart : std::uint8_t {
   kUnrecorded  ///< without gradients: evaluation, the optimizer
 };
 
-/// Whether all that an operator does is to overwrite one tensor: `zero_()`. That prepares a step, and is not
-/// undone before the forward has begun.
-bool only_clears(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
+/// Whether all that an operator does is to overwrite one tensor, `zero_()`, or to show one, `detach()`. That
+/// prepares a step, as zero_grad() does, and is not undone before the forward has begun.
+bool only_prepares(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
 
 /// Opens with the first operator of the forward, and closes when the optimizer begins. While it is open, the
 /// bytes of memory from before are copied before they are overwritten.
