@@ -1,5 +1,5 @@
 // A hash of a tensor's content, to compare it with what it was, or with a replay, without keeping either.
-// Tried on LibTorch 1.13.1.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <ATen/core/Tensor.h>

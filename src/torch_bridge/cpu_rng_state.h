@@ -1,5 +1,5 @@
 // Where a CPU random number generator stands: cheap to copy and to compare, unlike its state tensor.
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>

@@ -1,6 +1,6 @@
 // Saved-tensor hooks from C++: LibTorch asks its default autograd engine for the hooks of every tensor
 // it saves, so remat installs an engine that answers, and forwards everything else.
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #pragma once
 
 #include <memory>

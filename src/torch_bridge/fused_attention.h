@@ -1,5 +1,5 @@
 // LibTorch's own memory-efficient attention, where the version has one.
-// Tried on LibTorch 1.13.1 and written for 2.6.0.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
 // The backward pass that this thread is working on, and the group of passes that it belongs to.
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // A tensor saved as autograd's nodes save theirs: through whatever saved-tensor hooks are active.
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 // Seeing every operator of a thread: one boxed fallback per dispatch key, and a stack of interceptors
 // that regions and the tape push onto. No cost for a thread that has none.
-// Tried on LibTorch 1.13.1 and 2.6.0 (keys DeferredInit and Fake, which LibTorch reserves but does not
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130 (keys DeferredInit and Fake, which LibTorch reserves but does not
 // use; where another library has taken DeferredInit, TESTING_ONLY_GenericMode).
 #pragma once
 

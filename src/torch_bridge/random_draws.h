@@ -4,7 +4,7 @@
 // Operators are given a stand-in for the CPU generator that they would draw from, so that what they draw
 // can be told from what other threads draw at the same time. Generators of other devices are not
 // handled here (see rng_state.h).
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #pragma once
 
 #include <cstddef>

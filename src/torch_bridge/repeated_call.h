@@ -1,6 +1,6 @@
 // An operator run again: below autograd, in the gradient mode of its first run, with the random numbers
 // of its first run.
-// Tried on LibTorch 1.13.1.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // Random number generators, captured and put back: those of devices other than the CPU, which has
 // random_draws.h.
-// Tried on LibTorch 1.13.1 and 2.6.0 (CPU generators; those of devices by the same interface, not run).
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130 (generators of CUDA devices on the last).
 #pragma once
 
 #include <vector>

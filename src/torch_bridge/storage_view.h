@@ -1,5 +1,5 @@
 // How a tensor lies in its storage, and tensors made again on a storage, without an operator call.
-// Tried on LibTorch 1.13.1.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Making tensors that stand for other tensors, without an operator call that anyone could see.
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #pragma once
 
 #include <ATen/core/Tensor.h>
