@@ -707,6 +707,44 @@ TEST_F(UndoneStep, RunDoesNotRepeatWhatAnOptimizerDid) {
   }
 }
 
+// Breaks if: only what follows the optimizer's first write tells that it ran.
+TEST_F(UndoneStep, RunDoesNotRepeatAnOptimizerOfOneParameter) {
+  const Leaf leaf;
+  torch::optim::SGD optimizer({leaf.tensor}, torch::optim::SGDOptions(0.1));
+  Budget budget({live() + Bytes(kRoom), kEffort});
+  int calls = 0;
+  EXPECT_THROW(budget.run([&] {
+    ++calls;
+    leaf.backward();
+    optimizer.step();
+    run_out();
+  }),
+               BudgetError);
+  EXPECT_EQ(calls, 1);
+}
+
+// Breaks if: a forward that clips its weights is taken for the optimizer the second time.
+TEST_F(UndoneStep, ForwardsThatClipTheirWeightsAreUndoneTogether) {
+  const Leaf leaf;
+  Budget budget({live() + Bytes(kRoom), kEffort});
+  EXPECT_THROW(
+      {
+        Step step(budget);
+        for (int i = 0; i < 2; ++i) {
+          const at::Tensor ahead = leaf.tensor.detach().sin();
+          {
+            const at::NoGradGuard no_grad;
+            leaf.tensor.clamp_(-0.4, 0.4);
+          }
+          leaf.backward();
+        }
+        run_out();
+      },
+      BudgetError);
+  EXPECT_TRUE(torch::equal(leaf.tensor, torch::full({1000}, 0.5)));
+  EXPECT_FALSE(leaf.tensor.grad().defined());
+}
+
 TEST_F(UndoneStep, RunLeavesOtherErrorsAlone) {
   Budget budget({live() + Bytes(kRoom), kEffort});
   int calls = 0;
