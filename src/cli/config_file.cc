@@ -9,9 +9,9 @@
 
 #include <remat/error.h>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/text.h"
-#include "cli/atomic_file.h"
 
 namespace remat::cli {
 namespace {

@@ -5,10 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace remat::cli {
+#include "base/duration.h"
 
-/// "1.53 s", "204 ms", "87.1 us", "12 ns": three significant digits.
-std::string format_duration_ns(std::int64_t ns);
+namespace remat::cli {
 
 /// "0:42", "12:05", "3:07:09": rounded to whole seconds.
 std::string format_clock_ns(std::int64_t ns);

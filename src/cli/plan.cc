@@ -10,9 +10,9 @@
 
 #include <remat/error.h>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/text.h"
-#include "cli/atomic_file.h"
 #include "cli/choices.h"
 #include "cli/numbers.h"
 #include "cli/plan_explain.h"

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/json_cursor.h"
 #include "base/text.h"
-#include "cli/atomic_file.h"
 #include "graph/file_format.h"
 
 namespace remat::cli {

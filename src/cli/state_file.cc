@@ -15,9 +15,9 @@
 
 #include <remat/error.h>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/text.h"
-#include "cli/atomic_file.h"
 #include "cli/little_endian.h"
 #include "cli/tensor_dtype.h"
 

@@ -5,17 +5,6 @@
 namespace remat::cli {
 namespace {
 
-TEST(Format, DurationsHaveThreeDigitsAndAUnit) {
-  EXPECT_EQ(format_duration_ns(0), "0 ns");
-  EXPECT_EQ(format_duration_ns(999), "999 ns");
-  EXPECT_EQ(format_duration_ns(1'500), "1.50 us");
-  EXPECT_EQ(format_duration_ns(87'100), "87.1 us");
-  EXPECT_EQ(format_duration_ns(203'600'000), "204 ms");
-  EXPECT_EQ(format_duration_ns(999'600'000), "1.00 s");
-  EXPECT_EQ(format_duration_ns(1'530'000'000), "1.53 s");
-  EXPECT_EQ(format_duration_ns(123'456'000'000), "123 s");
-}
-
 TEST(Format, ClocksCountSecondsMinutesAndHours) {
   EXPECT_EQ(format_clock_ns(0), "0:00");
   EXPECT_EQ(format_clock_ns(41'500'000'000), "0:42");

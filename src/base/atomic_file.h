@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace remat::cli {
+namespace remat {
 
 /// A file in the making. Until commit() returns, whatever was at its path stays there untouched, also if
 /// the process is killed or the machine loses power.
@@ -43,4 +43,4 @@ class AtomicFile {
 /// Errors: InvalidArgument that names `flag`, the path and what to do, if it cannot be read.
 std::string read_file(const std::string& flag, const std::string& path);
 
-}  // namespace remat::cli
+}  // namespace remat

@@ -1,4 +1,4 @@
-#include "cli/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/text.h"
 
-namespace remat::cli {
+namespace remat {
 namespace {
 
 namespace fs = std::filesystem;
@@ -109,4 +109,4 @@ std::string read_file(const std::string& flag, const std::string& path) {
   return bytes;
 }
 
-}  // namespace remat::cli
+}  // namespace remat
