@@ -24,6 +24,10 @@ struct GraphValue {
   /// Something outside the plan keeps it until this operator has run for the first time: an earlier
   /// drop takes effect then.
   std::optional<OpId> held_until;
+  // For people to read: no planner looks at these.
+  std::string name = {};   ///< "blocks.3.attention.softmax"; empty: it has none
+  std::string dtype = {};  ///< of the tensor that came with it: "Float"; empty: not known
+  std::optional<std::vector<std::int64_t>> shape = {};  ///< of that tensor
 };
 
 /// In-place: on its first run the operator gives the storage of `read` to `written`.
@@ -40,7 +44,8 @@ enum class Recompute { kPure, kRng, kNever };
 
 struct GraphOp {
   OpId id{};
-  std::string name;
+  std::string
+      name;  ///< "aten::addmm", or with its place in the model: "blocks.3.mlp_in: aten::addmm"
   Phase phase = Phase::kForward;
   std::chrono::nanoseconds time{0};
   std::optional<std::chrono::nanoseconds> recompute_time;  ///< of later runs; `time` where absent

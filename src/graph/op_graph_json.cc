@@ -16,6 +16,7 @@
 #include "graph/indexed_graph.h"
 #include "graph/json_lines.h"
 #include "graph/names.h"
+#include "graph/nested.h"
 
 namespace remat {
 namespace {
@@ -25,9 +26,21 @@ using graph::read_id;
 using graph::read_optional;
 using graph::read_time;
 
+std::vector<std::int64_t> read_shape(const JsonCursor& list) {
+  std::vector<std::int64_t> shape;
+  for (const auto& size : list.elements()) shape.push_back(size.whole_number());
+  return shape;
+}
+
 GraphValue read_value(const JsonCursor& value) {
-  return {read_id<ValueId>(value.at("id")), read_bytes(value.at("bytes")),
-          read_optional(value, "held_until", read_id<OpId>)};
+  GraphValue result;
+  result.id = read_id<ValueId>(value.at("id"));
+  result.bytes = read_bytes(value.at("bytes"));
+  result.held_until = read_optional(value, "held_until", read_id<OpId>);
+  if (const auto name = value.find("name")) result.name = name->text();
+  if (const auto dtype = value.find("dtype")) result.dtype = dtype->text();
+  result.shape = read_optional(value, "shape", read_shape);
+  return result;
 }
 
 std::vector<ValueId> read_value_ids(const JsonCursor& list) {
@@ -62,8 +75,12 @@ GraphOp read_op(const JsonCursor& op) {
 }
 
 std::string line_of(const GraphValue& value) {
-  const auto held = value.held_until ? fmt::format(", \"held_until\": {}", *value.held_until) : "";
-  return fmt::format(R"({{"id": {}, "bytes": {}{}}})", value.id, value.bytes.count(), held);
+  std::string line = fmt::format(R"({{"id": {}, "bytes": {})", value.id, value.bytes.count());
+  if (value.held_until) line += fmt::format(R"(, "held_until": {})", *value.held_until);
+  if (!value.name.empty()) line += fmt::format(R"(, "name": {})", json_string(value.name));
+  if (!value.dtype.empty()) line += fmt::format(R"(, "dtype": {})", json_string(value.dtype));
+  if (value.shape) line += fmt::format(R"(, "shape": [{}])", fmt::join(*value.shape, ", "));
+  return line + "}";
 }
 
 std::string line_of(const StorageReuse& reuse) {
@@ -90,18 +107,21 @@ std::string line_of(const GraphOp& op) {
 
 }  // namespace
 
-OpGraph read_op_graph(const std::string& json, const std::string& source) {
-  const JsonDocument document(json, source);
-  const JsonCursor root(document);
-  graph::check_format(root, graph::kOpGraphFormat);
+OpGraph graph::read_nested_op_graph(const JsonCursor& root, const std::string& source) {
+  check_format(root, kOpGraphFormat);
   OpGraph graph;
   graph.name = root.at("name").text();
   graph.device = root.at("device").text();
   graph.fixed = read_bytes(root.at("fixed_bytes"));
   for (const auto& value : root.at("values").elements()) graph.values.push_back(read_value(value));
   for (const auto& op : root.at("ops").elements()) graph.ops.push_back(read_op(op));
-  const graph::IndexedGraph checked(graph, source);
+  const IndexedGraph checked(graph, source);
   return graph;
+}
+
+OpGraph read_op_graph(const std::string& json, const std::string& source) {
+  const JsonDocument document(json, source);
+  return graph::read_nested_op_graph(JsonCursor(document), source);
 }
 
 std::string to_json(const OpGraph& graph) {

@@ -12,6 +12,7 @@
 #include "graph/file_format.h"
 #include "graph/ids.h"
 #include "graph/json_lines.h"
+#include "graph/nested.h"
 
 namespace remat {
 namespace {
@@ -49,10 +50,8 @@ std::string additions(const Plan& plan) {
 
 }  // namespace
 
-Plan read_plan(const std::string& json, const std::string& source) {
-  const JsonDocument document(json, source);
-  const JsonCursor root(document);
-  graph::check_format(root, graph::kPlanFormat);
+Plan graph::read_nested_plan(const JsonCursor& root) {
+  check_format(root, kPlanFormat);
   Plan plan;
   plan.graph = root.at("graph").text();
   plan.budget = read_bytes(root.at("budget_bytes"));
@@ -67,6 +66,11 @@ Plan read_plan(const std::string& json, const std::string& source) {
   if (const auto effort = root.find("effort")) plan.effort = effort->whole_number();
   if (const auto stopped_by = root.find("stopped_by")) plan.stopped_by = stopped_by->text();
   return plan;
+}
+
+Plan read_plan(const std::string& json, const std::string& source) {
+  const JsonDocument document(json, source);
+  return graph::read_nested_plan(JsonCursor(document));
 }
 
 std::string to_json(const Plan& plan) {

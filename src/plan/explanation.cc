@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "graph/ids.h"
 #include "graph/indexed_graph.h"
+#include "graph/op_name.h"
 #include "plan/kept_values.h"
 #include "plan/residency.h"
 
@@ -23,15 +24,36 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+/// Groups of what has the same name in different layers.
 template <class Group>
-std::vector<Group> largest_first(const std::map<std::string, Group>& by_name) {
-  std::vector<Group> groups;
-  groups.reserve(by_name.size());
-  for (const auto& [name, group] : by_name) groups.push_back(group);
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const Group& a, const Group& b) { return a.bytes > b.bytes; });
-  return groups;
-}
+class Groups {
+ public:
+  Group& of(const std::string& name) {
+    Named& named = by_name_[graph::without_numbers(name)];
+    named.names.insert(name);
+    return named.group;
+  }
+
+  /// The largest first. `name`: the member for what a group has in common.
+  std::vector<Group> sorted(std::string Group::*name) const {
+    std::vector<Group> groups;
+    groups.reserve(by_name_.size());
+    for (const auto& [key, named] : by_name_) {
+      groups.push_back(named.group);
+      groups.back().*name = graph::common_name({named.names.begin(), named.names.end()});
+    }
+    std::stable_sort(groups.begin(), groups.end(),
+                     [](const Group& a, const Group& b) { return a.bytes > b.bytes; });
+    return groups;
+  }
+
+ private:
+  struct Named {
+    Group group;
+    std::set<std::string> names;
+  };
+  std::map<std::string, Named> by_name_;
+};
 
 nanoseconds replay_time(const GraphOp& op) { return op.recompute_time.value_or(op.time); }
 
@@ -58,13 +80,12 @@ class Explainer {
   }
 
   std::vector<KeptGroup> kept() const {
-    std::map<std::string, KeptGroup> groups;
+    Groups<KeptGroup> groups;
     std::set<std::size_t> counted;
     for (const auto value : kept_) {
       const auto writer = *index_.writer(value);
       const auto& op = graph_.ops[writer];
-      auto& group = groups[op.name];
-      group.made_by = op.name;
+      auto& group = groups.of(op.name);
       ++group.values;
       group.bytes += graph_.values[value].bytes;
       if (!may_run_again(writer)) {
@@ -73,23 +94,22 @@ class Explainer {
         group.replay_time += replay_time(op);
       }
     }
-    return largest_first(groups);
+    return groups.sorted(&KeptGroup::made_by);
   }
 
   std::vector<ReplayedGroup> replayed() const {
-    std::map<std::string, ReplayedGroup> groups;
+    Groups<ReplayedGroup> groups;
     std::vector<std::int64_t> runs(graph_.ops.size());
     for (const auto& action : plan_.actions) {
       const auto* run = std::get_if<RunOp>(&action);
       if (run == nullptr) continue;
       const auto place = *index_.find(run->op);
-      if (++runs[place] > 1) add_replay(groups[graph_.ops[place].name], place, runs[place] == 2);
+      if (++runs[place] > 1) add_replay(groups.of(graph_.ops[place].name), place, runs[place] == 2);
     }
-    return largest_first(groups);
+    return groups.sorted(&ReplayedGroup::made_by);
   }
 
   void add_replay(ReplayedGroup& group, std::size_t op, bool first_replay) const {
-    group.made_by = graph_.ops[op].name;
     ++group.replays;
     group.time += replay_time(graph_.ops[op]);
     if (!first_replay) return;
@@ -104,7 +124,7 @@ class Explainer {
     Residency residency(graph_, index_);
     BindingMoment moment;
     moment.live = simulation_.peak;
-    std::map<std::string, LiveGroup> groups;
+    Groups<LiveGroup> groups;
     for (std::int64_t i = 0; i <= simulation_.peak_action; ++i) {
       const auto& action = plan_.actions[static_cast<std::size_t>(i)];
       if (const auto* drop = std::get_if<DropValue>(&action)) {
@@ -120,13 +140,13 @@ class Explainer {
     for (std::size_t value = 0; value < graph_.values.size(); ++value) {
       if (residency.holds(value)) add(groups, maker_of(value), 1, graph_.values[value].bytes);
     }
-    moment.groups = largest_first(groups);
+    moment.groups = groups.sorted(&LiveGroup::what);
     return moment;
   }
 
   // `residency` is that just before the op runs.
-  void describe(BindingMoment& moment, std::map<std::string, LiveGroup>& groups,
-                const Residency& residency, std::size_t place) const {
+  void describe(BindingMoment& moment, Groups<LiveGroup>& groups, const Residency& residency,
+                std::size_t place) const {
     const auto& op = graph_.ops[place];
     moment.op = fmt::format("{} (op {})", printable(op.name), op.id);
     moment.backward = op.phase == Phase::kBackward;
@@ -137,11 +157,10 @@ class Explainer {
     }
   }
 
-  static void add(std::map<std::string, LiveGroup>& groups, const std::string& what,
-                  std::int64_t values, Bytes bytes) {
+  static void add(Groups<LiveGroup>& groups, const std::string& what, std::int64_t values,
+                  Bytes bytes) {
     if (values == 0 && bytes == Bytes()) return;
-    auto& group = groups[what];
-    group.what = what;
+    auto& group = groups.of(what);
     group.values += values;
     group.bytes += bytes;
   }

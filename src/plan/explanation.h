@@ -10,7 +10,8 @@
 
 namespace remat::plan {
 
-/// Values that ops of one name made in forward and that backward finds.
+/// Values that ops of one name made in forward and that backward finds. In all groups, ops whose names differ
+/// only in the number of their layer are of one name.
 struct KeptGroup {
   std::string made_by;
   std::int64_t values = 0;

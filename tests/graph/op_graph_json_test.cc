@@ -26,8 +26,8 @@ const std::string kGraph =
  "values": [
   {"id": 0, "bytes": 8},
   {"id": 10, "bytes": 16, "held_until": 2},
-  {"id": 20, "bytes": 16},
-  {"id": 30, "bytes": 4}
+  {"id": 20, "bytes": 16, "name": "mlp.\"hidden\"", "dtype": "Float", "shape": [2, 2]},
+  {"id": 30, "bytes": 4, "shape": []}
  ],
  "ops": [
   {"id": 5, "name": "aten::mm", "phase": "forward", "time_ns": 7, "recompute_time_ns": 6, "workspace_bytes": 3, "reads": [0], "writes": [10], "recompute": "pure"},
@@ -52,6 +52,11 @@ TEST(OpGraphJson, ReadsEveryMember) {
   EXPECT_EQ(graph.values[1].bytes, Bytes(16));
   EXPECT_EQ(graph.values[1].held_until, OpId{2});
   EXPECT_EQ(graph.values[0].held_until, std::nullopt);
+  EXPECT_EQ(graph.values[2].name, "mlp.\"hidden\"");
+  EXPECT_EQ(graph.values[2].dtype, "Float");
+  EXPECT_EQ(graph.values[2].shape, (std::vector<std::int64_t>{2, 2}));
+  EXPECT_EQ(graph.values[1].shape, std::nullopt);
+  EXPECT_EQ(graph.values[3].shape, std::vector<std::int64_t>());
   ASSERT_EQ(graph.ops.size(), 3U);
   const auto& mm = graph.ops[0];
   EXPECT_EQ(mm.id, OpId{5});

@@ -77,6 +77,23 @@ TEST(Explanation, SaysWhatIsLiveAtThePeak) {
   EXPECT_EQ(why.binding.groups[3].what, "inputs");
 }
 
+// Breaks if: a model of a hundred layers is told layer by layer.
+TEST(Explanation, TellsLayersOfOneKindTogether) {
+  auto graph = layers_graph(8, 100);
+  for (std::size_t i = 0; i < 8; ++i) {
+    graph.ops[i].name = "blocks." + std::to_string(i / 2) + (i % 2 == 0 ? ".in: mm" : ".out: mm");
+  }
+  const auto why = explain(graph, plan_segments(graph, Placement::every(4)));
+  ASSERT_EQ(why.kept.size(), 2U);
+  EXPECT_EQ(why.kept[0].made_by, "blocks.1-3.out: mm");
+  EXPECT_EQ(why.kept[0].values, 3);
+  EXPECT_EQ(why.kept[1].made_by, "blocks.2-3.in: mm");
+  ASSERT_EQ(why.replayed.size(), 2U);
+  EXPECT_EQ(why.replayed[0].made_by, "blocks.0-1.in: mm");
+  EXPECT_EQ(why.replayed[1].made_by, "blocks.0.out: mm");
+  EXPECT_EQ(why.binding.groups[0].what, "made by blocks.1-3.out: mm");
+}
+
 // Against the simulator, on plans of all kinds.
 TEST(Explanation, AddsUpToWhatTheSimulatorFinds) {
   int valid = 0;
