@@ -4,13 +4,22 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include <remat/bytes.h>
 #include <remat/error.h>
 #include <remat/graph.h>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace remat {
 
@@ -22,6 +31,29 @@ struct BudgetOptions {
   std::int64_t effort = 0;
   /// Plans kept at a time, one for each sequence of operators and shapes that steps have had.
   std::int64_t plans = 8;
+};
+
+/// Values that autograd saved in a step, and the bytes of their storages.
+struct ValueCount {
+  std::int64_t values = 0;
+  Bytes bytes;
+};
+
+/// Saved values that cannot be made again, all for one reason: they are always kept.
+struct RefusedValues {
+  std::string why;
+  std::int64_t values = 0;
+  Bytes bytes;
+};
+
+/// A plan, from when it was made until it is forgotten.
+struct PlanHistory {
+  std::int64_t step = 0;  ///< after which it was made; the first is 1
+  std::string why;        ///< it was
+  Bytes memory;           ///< for how much
+  Bytes predicted_peak;
+  Bytes measured_peak;        ///< of the steps that followed it to the end, at most
+  std::int64_t followed = 0;  ///< by so many
 };
 
 /// What the last step did, and how that compares with what was predicted.
@@ -49,7 +81,33 @@ struct BudgetReport {
   bool audited = false;                      ///< whether it looked for what cannot be made again
   /// Operators whose results are kept although operators like them can be run again, and why.
   std::vector<std::string> pinned;
+
+  // What became of what autograd saved, parameters and inputs of the step left out.
+  ValueCount kept;                     ///< from when it was made until it was asked for
+  ValueCount packed;                   ///< kept in fewer bytes
+  ValueCount dropped;                  ///< and made again
+  std::vector<RefusedValues> refused;  ///< the largest first
+
+  std::vector<PlanHistory> plans;  ///< the latest last; those of the last hundred that were made
+
+  // Above what was in use when the budget was made, at most.
+  Bytes tracked_growth;  ///< as LibTorch's allocator counts
+  std::optional<Bytes>
+      resident_growth;  ///< as the operating system does; not known if there was more before
+
+  // Time above the plain step's; 0 where no plan was followed. Measured is the time of all that was made again.
+  double predicted_overhead_percent() const;
+  double measured_overhead_percent() const;
+  double lower_bound_overhead_percent() const;
 };
+
+/// For people: lines of at most 80 columns, unless an operator's name makes one longer.
+std::string to_string(const BudgetReport& report);
+std::ostream& operator<<(std::ostream& stream, const BudgetReport& report);
+
+/// One object, on one line.
+/// Source: docs/budget.md
+std::string to_json(const BudgetReport& report);
 
 /// How many bytes training may use, and the plans for it. One for each process: a second one is an error.
 ///
@@ -99,6 +157,24 @@ class Budget {
   /// Cost: every value is hashed when it is made, when it is read and when it is made again.
   void audit_next_step();
 
+  /// From the next step on, operators in graph() are called by where in `root` the parameters and buffers are
+  /// that they read: "blocks.3.mlp_in: aten::addmm". Once is enough, unless parameters get other storages
+  /// (set_data, to()).
+  void name_parameters(const torch::nn::Module& root);
+
+  /// Writes the plans to a file, and what steps have shown that cannot be made again; a plan that is due is made
+  /// before. The file is replaced as a whole or not at all.
+  /// Errors: Error that says why it cannot be written.
+  /// Source: docs/formats.md
+  void save(const std::string& path) const;
+
+  /// Takes over what save() wrote: steps that begin like those of a plan follow it from the first one on, if it was
+  /// made for as much memory, give or take a 64th, and what is in use leaves room for it. Plans that were loaded
+  /// are proven like others. To be called before the first step.
+  /// Errors: InvalidArgument that says what is wrong with the file: not to be read, not whole, of another format
+  ///         or LibTorch; Error if steps have been taken.
+  void load(const std::string& path);
+
   /// Of the last step that has ended.
   BudgetReport report() const;
 
@@ -136,5 +212,14 @@ class Step {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Calls what `tensor` is now `name` in the graph of the step that is open on this thread, and the operator that
+/// made it; the path of its module goes before a name without a dot (Budget::name_parameters). Returns the
+/// tensor.
+///
+///     auto weights = remat::name(scores.softmax(-1), "weights");   // "blocks.3.attention.weights"
+///
+/// Cost: without a Step, next to none; in one that follows a proven plan, a lock.
+at::Tensor name(const at::Tensor& tensor, std::string_view name);
 
 }  // namespace remat

@@ -5,6 +5,8 @@
 
 #include <torch/types.h>
 
+#include <remat/budget.h>
+
 #include "models/blockwise_attention.h"
 #include "torch_bridge/fused_attention.h"
 
@@ -43,7 +45,8 @@ at::Tensor CausalAttentionImpl::materialized(const at::Tensor& q, const at::Tens
   const auto future = future_.slice(0, 0, time).slice(1, 0, time);
   auto scores = query.matmul(for_each_head(k, q.size(1)).transpose(-2, -1));  // (B, H, T, T)
   scores = scores.masked_fill(future, -std::numeric_limits<float>::infinity());
-  return weight_dropout_->forward(scores.softmax(-1)).matmul(for_each_head(v, q.size(1)));
+  return weight_dropout_->forward(remat::name(scores.softmax(-1), "weights"))
+      .matmul(for_each_head(v, q.size(1)));
 }
 
 at::Tensor CausalAttentionImpl::forward(const at::Tensor& q, const at::Tensor& k,

@@ -73,6 +73,8 @@ StepProfile profile(const OpGraph& graph) {
     }
   }
   profile.layers = layers.groups();
+  std::stable_partition(profile.layers.begin(), profile.layers.end(),
+                        [](const ProfileGroup& layer) { return !layer.name.empty(); });
   profile.kinds = kinds.groups();
   std::stable_sort(
       profile.kinds.begin(), profile.kinds.end(),

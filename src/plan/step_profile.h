@@ -27,7 +27,7 @@ struct StepProfile {
   ProfileGroup all;
   Bytes peak;  ///< of the plain step
   /// The parts of the model as `layer_of` has them, in the order in which the step comes to them; what belongs to
-  /// none is one with an empty name.
+  /// none is the last, with an empty name.
   std::vector<ProfileGroup> layers;
   std::vector<ProfileGroup> kinds;  ///< names without places; what takes longest first
 };

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -14,7 +16,12 @@
 #include <remat/memory.h>
 #include <remat/planner.h>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/process_memory.h"
+#include "base/text.h"
+#include "tape/plan_file.h"
+#include "tape/saved_counts.h"
 #include "tape/tape.h"
 #include "torch_bridge/cpu_allocator.h"
 #include "torch_bridge/graph_task.h"
@@ -24,6 +31,18 @@ namespace {
 
 // A step that ends with this share of the budget more or less than it began with is still like the next one.
 constexpr std::int64_t kSteadyShare = 2048;
+
+// A loaded plan is for this budget if what it was made for is not further from it than by this share.
+constexpr std::int64_t kLoadedShare = 64;
+
+// What is told of plans goes back so far.
+constexpr std::size_t kPlansRemembered = 100;
+
+// Why plans are made.
+constexpr const char* kNewStep = "for steps of a new kind";
+constexpr const char* kRanOut = "because memory ran out under the one before";
+constexpr const char* kLoaded = "loaded";
+constexpr const char* kPinned = "because of results that cannot be made again";
 
 // A plan that did not hold what it promised is made anew for less memory, so many times.
 constexpr std::int64_t kCorrections = 4;
@@ -37,7 +56,8 @@ Bytes live_now() { return *live_cpu_bytes(); }
 /// Plans, and the step that the next one is to be made for.
 class Budget::Impl {
  public:
-  explicit Impl(BudgetOptions options) : options_(options) {}
+  explicit Impl(BudgetOptions options)
+      : options_(options), live_at_first_(live_now()), process_at_first_(process_memory()) {}
 
   void include(Bytes bytes) {
     const Lock lock(mutex_);
@@ -47,6 +67,12 @@ class Budget::Impl {
     const Lock lock(mutex_);
     audits_next_ = true;
   }
+  void name_parameters(const torch::nn::Module& root) {
+    const Lock lock(mutex_);
+    names_.add(root);
+  }
+  void save(const std::string& path);
+  void load(const std::string& path);
 
   struct Begun {
     std::int64_t number = 0;
@@ -68,10 +94,7 @@ class Budget::Impl {
   };
   void step_ended(const Ended& ended);
 
-  BudgetReport report() const {
-    const Lock lock(mutex_);
-    return report_;
-  }
+  BudgetReport report() const;
   const OpGraph* graph() const {
     const Lock lock(mutex_);
     return graph_ ? &graph_->graph : nullptr;
@@ -84,9 +107,9 @@ class Budget::Impl {
 
  private:
   struct Pending {
-    std::shared_ptr<tape::Tape> tape;
     tape::StepGraph graph;
     Bytes memory;
+    const char* why;
   };
 
   using Lock = std::lock_guard<std::mutex>;
@@ -94,9 +117,16 @@ class Budget::Impl {
   Bytes limit() const { return options_.memory - included_; }
   tape::TapeOptions tape_options();
   void describe(const Ended& ended);
+  void remember(const Ended& ended);
   void consider(const Ended& ended);
   void correct(const Ended& ended, const std::shared_ptr<const tape::StepPlan>& plan);
   void make_plan();
+  void number(tape::StepPlan& plan, const char* why);
+  void bound_plans();
+
+  bool is_proven(const tape::StepPlan& plan) const { return proven_.count(&plan) > 0; }
+  bool is_to_be_proven(const tape::StepPlan& plan) const;
+  bool fits(const tape::StepPlan& plan) const;
 
   mutable std::mutex mutex_;
   std::shared_ptr<tape::TapeGroup> group_ = std::make_shared<tape::TapeGroup>();
@@ -104,15 +134,22 @@ class Budget::Impl {
   std::int64_t crowded_ = 0;  // steps up to this number have run beside another
   BudgetOptions options_;
   Bytes included_;
-  std::vector<std::shared_ptr<const tape::StepPlan>> plans_;  // the latest first
+  tape::ParameterNames names_;
+  std::vector<std::shared_ptr<tape::StepPlan>> plans_;  // the latest first
   std::unordered_set<const tape::StepPlan*> proven_;
   std::unordered_map<std::uint64_t, std::string> pinned_;
   bool audits_next_ = false;
   bool measures_next_ = false;
+  bool awaits_loaded_ = false;  // no plan has been proven since some were loaded
   std::optional<Pending> pending_;
   std::optional<tape::StepGraph> graph_;
   std::int64_t corrections_ = 0;
+  const char* why_ = kNewStep;  // the next plan will be made
   BudgetReport report_;
+  std::int64_t plans_numbered_ = 0;
+  std::map<std::int64_t, PlanHistory> history_;  // by StepPlan::number
+  Bytes live_at_first_;
+  std::optional<ProcessMemory> process_at_first_;
 };
 
 Budget::Impl::Begun Budget::Impl::begin_step() {
@@ -128,31 +165,54 @@ tape::TapeOptions Budget::Impl::tape_options() {
   options.limit = limit().count();
   options.group = group_;
   options.unseen = included_.count();
-  options.plans = plans_;
   options.pinned = pinned_;
-  // A plan is proven once a step that followed it to the end was audited.
-  const bool all_proven =
-      !plans_.empty() && std::all_of(plans_.begin(), plans_.end(), [&](const auto& plan) {
-        return proven_.count(plan.get()) > 0;
-      });
-  options.audits = std::exchange(audits_next_, false) || !all_proven;
-  options.measures = std::exchange(measures_next_, false) || !all_proven;
+  const bool any_to_prove =
+      plans_.empty() || std::any_of(plans_.begin(), plans_.end(),
+                                    [&](const auto& plan) { return is_to_be_proven(*plan); });
+  options.audits = std::exchange(audits_next_, false) || any_to_prove;
+  options.measures = std::exchange(measures_next_, false) || any_to_prove;
+  std::copy_if(plans_.begin(), plans_.end(), std::back_inserter(options.plans),
+               [&](const auto& plan) {
+                 const bool may_be_tried = is_proven(*plan) || options.audits;
+                 return !plan->loaded || (may_be_tried && fits(*plan));
+               });
   return options;
+}
+
+/// A plan is proven once a step that followed it to the end was audited. For loaded ones no more is audited once
+/// steps follow another plan: they wait for a step that no plan is for.
+bool Budget::Impl::is_to_be_proven(const tape::StepPlan& plan) const {
+  return !is_proven(plan) && (!plan.loaded || awaits_loaded_);
+}
+
+/// Whether the next step can follow a loaded plan: it was made for about as much memory, and what is in use
+/// now leaves room for it.
+bool Budget::Impl::fits(const tape::StepPlan& plan) const {
+  const std::int64_t slack = options_.memory.count() / kSteadyShare;
+  const Bytes more = live_now() + included_ - plan.graph.at_start;
+  const bool same_budget =
+      std::abs((plan.asked - options_.memory).count()) <= options_.memory.count() / kLoadedShare;
+  return same_budget &&
+         plan.plan.predicted_peak + std::max(more, Bytes()) <= options_.memory + Bytes(slack);
 }
 
 void Budget::Impl::step_ended(const Ended& ended) {
   const Lock lock(mutex_);
   describe(ended);
+  remember(ended);
   if (ended.tape->pinned().size() > pinned_.size()) {
     // Plans that let go of it are none any more.
     pinned_ = ended.tape->pinned();
     plans_.clear();
     proven_.clear();
     pending_.reset();
+    why_ = kPinned;
     return;
   }
-  if (ended.tape->audits() && ended.tape->followed_plan())
+  if (ended.tape->audits() && ended.tape->followed_plan()) {
     proven_.insert(ended.tape->followed_plan().get());
+    awaits_loaded_ = false;
+  }
   // What was measured is partly others'.
   if (ended.number <= crowded_) return;
   if (const auto plan = ended.tape->failed_plan()) {
@@ -171,6 +231,7 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.tracked_peak = ended.peak + included_;
   report_.steps = before.steps + 1;
   report_.plans_made = before.plans_made;
+  report_.tracked_growth = std::max(before.tracked_growth, ended.peak - live_at_first_);
   report_.operators = counts.ops;
   report_.replays = counts.replays;
   report_.packs = counts.packs;
@@ -178,6 +239,11 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.evictions = counts.evictions;
   report_.audited = ended.tape->audits();
   for (const auto& [signature, why] : ended.tape->pinned()) report_.pinned.push_back(why);
+  tape::SavedCounts saved = tape::count_saved(ended.tape->record());
+  report_.kept = saved.kept;
+  report_.packed = saved.packed;
+  report_.dropped = saved.dropped;
+  report_.refused = std::move(saved.refused);
   report_.replay_time = std::chrono::nanoseconds(counts.replay_nanoseconds);
   if (plan == nullptr) return;
   report_.planned = true;
@@ -186,6 +252,26 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.plain_time = plan->plan.plain_time;
   report_.predicted_time = plan->plan.predicted_time;
   report_.lower_bound_time = plan->plan.lower_bound_time;
+}
+
+/// How the plan that was followed held.
+void Budget::Impl::remember(const Ended& ended) {
+  const auto plan = ended.tape->followed_plan();
+  const auto history = plan == nullptr ? history_.end() : history_.find(plan->number);
+  if (history == history_.end()) return;
+  ++history->second.followed;
+  history->second.measured_peak = std::max(history->second.measured_peak, report_.tracked_peak);
+}
+
+BudgetReport Budget::Impl::report() const {
+  const Lock lock(mutex_);
+  BudgetReport report = report_;
+  for (const auto& [number, plan] : history_) report.plans.push_back(plan);
+  const auto now = process_memory();
+  if (now && process_at_first_ && now->peak > process_at_first_->peak) {
+    report.resident_growth = now->peak - process_at_first_->resident;
+  }
+  return report;
 }
 
 /// A step without a plan: makes it the next one to plan for, if the step after it can be like it.
@@ -200,10 +286,10 @@ void Budget::Impl::consider(const Ended& ended) {
   }
   const std::int64_t grown = (ended.at_end - ended.at_start).count();
   tape::StepGraph graph =
-      tape::graph_of(ended.tape->record(), ended.tape->meter(), "step", ended.at_start + included_);
+      tape::graph_of(ended.tape->record(), ended.tape->meter(), names_, ended.at_start + included_);
   graph_ = graph;
   if (std::abs(grown) > options_.memory.count() / kSteadyShare) return;
-  pending_ = Pending{ended.tape, std::move(graph), options_.memory};
+  pending_ = Pending{std::move(graph), options_.memory, std::exchange(why_, kNewStep)};
   corrections_ = 0;
 }
 
@@ -213,7 +299,7 @@ void Budget::Impl::correct(const Ended& ended, const std::shared_ptr<const tape:
   ++corrections_;
   const Bytes memory = plan->plan.budget - Bytes(ended.tape->counts().largest_excess) -
                        Bytes(plan->plan.budget.count() / 256);
-  pending_ = Pending{ended.tape, plan->graph, memory};
+  pending_ = Pending{plan->graph, memory, kRanOut};
   plans_.erase(std::find(plans_.begin(), plans_.end(), plan));
   proven_.erase(plan.get());
 }
@@ -227,16 +313,54 @@ void Budget::Impl::make_plan() {
   GraphPlanResult found = plan_graph(pending.graph.graph, options);
   ++report_.plans_made;
   auto plan = std::make_shared<tape::StepPlan>(
-      tape::compile(std::move(pending.graph), std::move(found.plan), pending.tape->record()));
+      tape::compile(std::move(pending.graph), std::move(found.plan)));
   plan->plan.budget = pending.memory;
   plan->plain_peak = found.plain_peak;
   plan->min_feasible = found.min_feasible;
-  plans_.insert(plans_.begin(), std::move(plan));
+  plan->asked = options_.memory;
+  plans_.insert(plans_.begin(), plan);
+  number(*plan, pending.why);
+  bound_plans();
+}
+
+/// Numbers a plan, and begins to tell of it.
+void Budget::Impl::number(tape::StepPlan& plan, const char* why) {
+  plan.number = ++plans_numbered_;
+  history_[plan.number] = {report_.steps, why, plan.plan.budget, plan.plan.predicted_peak,
+                           Bytes(),       0};
+  if (history_.size() > kPlansRemembered) history_.erase(history_.begin());
+}
+
+void Budget::Impl::bound_plans() {
   const auto most = static_cast<std::size_t>(options_.plans);
   while (plans_.size() > most) {
     proven_.erase(plans_.back().get());
     plans_.pop_back();
   }
+}
+
+void Budget::Impl::save(const std::string& path) {
+  const Lock lock(mutex_);
+  if (pending_ && running_ == 0) make_plan();
+  AtomicFile file("remat::Budget::save", path);
+  file.write(tape::to_json({plans_, pinned_}));
+  file.commit();
+}
+
+void Budget::Impl::load(const std::string& path) {
+  const Lock lock(mutex_);
+  REMAT_CHECK(begun_ == 0, Error,
+              "remat::Budget::load {}: {} steps have been taken; load plans before the first one",
+              printable(path), begun_);
+  tape::KnownSteps known =
+      tape::read_known_steps(read_file("remat::Budget::load", path), printable(path));
+  for (const auto& plan : known.plans) {
+    number(*plan, kLoaded);
+    plans_.push_back(plan);
+  }
+  pinned_.merge(known.pinned);
+  bound_plans();
+  awaits_loaded_ = true;
 }
 
 // ---- Budget ---------------------------------------------------------------------------------------------------
@@ -258,6 +382,9 @@ Budget::Budget(BudgetOptions options) {
 Budget::~Budget() { budget_exists = false; }
 
 void Budget::audit_next_step() { impl_->audit_next_step(); }
+void Budget::save(const std::string& path) const { impl_->save(path); }
+void Budget::load(const std::string& path) { impl_->load(path); }
+void Budget::name_parameters(const torch::nn::Module& root) { impl_->name_parameters(root); }
 void Budget::include(Bytes bytes) { impl_->include(bytes); }
 
 BudgetReport Budget::report() const { return impl_->report(); }
@@ -336,6 +463,11 @@ void Budget::run(const std::function<void()>& step) {
       because.emplace_back(error.what());
     }
   }
+}
+
+at::Tensor name(const at::Tensor& tensor, std::string_view name) {
+  if (tape::Tape* open = tape::Tape::current()) open->name_value(tensor, name);
+  return tensor;
 }
 
 }  // namespace remat

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "torch_bridge/backward_node.h"
 #include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/graph_task.h"
 
 namespace remat::tape {
 namespace {
@@ -10,6 +12,13 @@ namespace {
 using torch_bridge::CpuAllocator;
 
 torch_bridge::CpuLedger& ledger() { return CpuAllocator::installed()->ledger(); }
+
+/// Where nothing is recorded.
+std::string what_runs() {
+  if (!torch_bridge::in_backward_pass()) return "no_grad";
+  std::string node = torch_bridge::backward_node_name();
+  return node.empty() ? "autograd" : node;
+}
 
 }  // namespace
 
@@ -41,6 +50,8 @@ void MomentMeter::open(OpIndex op, std::uint64_t identity) {
   moment.op = op;
   moment.event = record_.events.add(signature_);
   moment.asked = {record_.asked.size(), record_.asked.size()};
+  moment.in_pass = op == OpIndex::kNone && torch_bridge::in_backward_pass();
+  if (measures_ && op == OpIndex::kNone) moment.node = record_.nodes.add(what_runs());
   found_alive_ = alive_bytes_;
   record_.moments.add(moment);
   is_open_ = clock_runs_ = true;
@@ -108,7 +119,9 @@ bool MomentMeter::ask(ValueIndex value) {
 }
 
 bool MomentMeter::other_op() {
-  const bool begins = !is_open_ || record_.moments.back().op != OpIndex::kNone;
+  const bool in_pass = torch_bridge::in_backward_pass();
+  const bool begins = !is_open_ || record_.moments.back().op != OpIndex::kNone ||
+                      (record_.moments.back().in_pass && !in_pass);
   if (begins) open(OpIndex::kNone, 0);
   ran_ = true;
   return begins;

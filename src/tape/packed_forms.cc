@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "graph/op_name.h"
+
 namespace remat::tape {
 namespace {
 
@@ -144,7 +146,7 @@ class FormAdder {
 
   void add_operators() {
     std::vector<GraphOp> ops;
-    std::vector<MomentIndex> moments;
+    std::vector<std::int32_t> events;
     for (std::size_t i = 0; i < step_.graph.ops.size(); ++i) {
       GraphOp op = std::move(step_.graph.ops[i]);
       op.id = new_id_[i];
@@ -152,13 +154,13 @@ class FormAdder {
       std::optional<GraphOp> unpack;
       if (form != form_of_maker_.end()) unpack = split(op, form->second);
       ops.push_back(std::move(op));
-      moments.push_back(step_.moment_of_op[i]);
+      events.push_back(step_.event_of_op[i]);
       if (!unpack) continue;
       ops.push_back(std::move(*unpack));
-      moments.push_back(MomentIndex::kNone);
+      events.push_back(kNoEvent);
     }
     step_.graph.ops = std::move(ops);
-    step_.moment_of_op = std::move(moments);
+    step_.event_of_op = std::move(events);
   }
 
   /// Has `maker` make the packed form; returns the operator that makes the value of it.
@@ -169,7 +171,7 @@ class FormAdder {
     maker.time -= form.time;
     GraphOp unpack;
     unpack.id = static_cast<OpId>(static_cast<std::int64_t>(maker.id) + 1);
-    unpack.name = "remat::unpack";
+    unpack.name = graph::to_string({graph::parse_op_name(maker.name).place, "remat::unpack"});
     unpack.phase = maker.phase;
     unpack.time = form.time;
     unpack.reads = {packed};

@@ -13,8 +13,8 @@ void PlanFollower::reach(std::int32_t event, std::uint64_t signature) {
 
 bool PlanFollower::matches(const StepPlan& plan, std::int32_t event,
                            std::uint64_t signature) const {
-  return static_cast<std::size_t>(event) < plan.signatures.size() &&
-         plan.signatures[static_cast<std::size_t>(event)] == signature;
+  return static_cast<std::size_t>(event) < plan.graph.signatures.size() &&
+         plan.graph.signatures[static_cast<std::size_t>(event)] == signature;
 }
 
 /// Signatures run from the start of the step: a plan that matches now has matched all along.
@@ -23,7 +23,7 @@ void PlanFollower::change_plan(std::int32_t event, std::uint64_t signature) {
     return matches(*plan, event, signature);
   });
   // After backward nothing is left to decide: what follows (clipping, logging) may differ.
-  if (found == plans_.end() && plan_ != nullptr && event > plan_->last_asked) {
+  if (found == plans_.end() && plan_ != nullptr && event > plan_->graph.last_asked) {
     looks_ = false;
     return;
   }

@@ -29,7 +29,7 @@ SlotIndex StepRecord::find(const c10::StorageImpl* storage) const {
 }
 
 SlotIndex StepRecord::add_slot(const c10::Storage& storage) {
-  Slot slot{storage.getWeakStorageImpl(), ValueIndex::kNone, 0};
+  Slot slot{storage.getWeakStorageImpl(), ValueIndex::kNone, 0, storage.unsafeGetStorageImpl()};
   const SlotIndex index = slots.add(std::move(slot));
   slot_of_[storage.unsafeGetStorageImpl()] = index;
   return index;

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -40,8 +42,9 @@ enum class Origin : std::uint8_t {
 /// A storage that the step has met. The weak reference keeps its address from being used again.
 struct Slot {
   c10::weak_intrusive_ptr<c10::StorageImpl> address;
-  ValueIndex current = ValueIndex::kNone;  ///< the latest version
-  std::int32_t hooks = 0;                  ///< saved tensors that wait for it
+  ValueIndex current = ValueIndex::kNone;     ///< the latest version
+  std::int32_t hooks = 0;                     ///< saved tensors that wait for it
+  const c10::StorageImpl* storage = nullptr;  ///< to be compared only: it may be gone
 };
 
 struct Value {
@@ -50,6 +53,9 @@ struct Value {
   bool lost = false;       ///< a leaf that was overwritten though recipes may read it
   bool plannable = false;  ///< in the planners' graph: made by a sound recipe, or about to be
   bool written = false;    ///< by an argument of `maker`; otherwise it is a result
+  bool saved = false;      ///< by autograd
+  bool packed = false;     ///< at some time, while somebody could ask for it
+  bool dropped = false;    ///< the same, and not even packed
   SlotIndex slot = SlotIndex::kNone;
   OpIndex maker = OpIndex::kNone;
   std::int32_t output = 0;  ///< which of the maker's outputs
@@ -100,7 +106,7 @@ struct Op {
 
 /// A piece of the step as the planner sees it: an operator of the forward that made values, or what
 /// autograd ran between two occasions on which it asked for saved tensors (in practice one node), or
-/// whatever else ran.
+/// whatever else ran, outside of backward.
 struct Moment {
   OpIndex op = OpIndex::kNone;
   Range asked;  ///< in StepRecord::asked: the values that autograd asked for
@@ -111,6 +117,8 @@ struct Moment {
   std::int64_t others_peak = 0;
   std::int64_t came = 0;   ///< bytes of plannable values that came into being in it
   std::int32_t event = 0;  ///< with which it began, see StepRecord::events
+  std::int32_t node = -1;  ///< in StepRecord::nodes, where there is no op
+  bool in_pass = false;    ///< it began in a backward pass
 };
 
 /// What it costs to keep a value packed.
@@ -168,6 +176,8 @@ class StepRecord {
   /// What steps are told apart by: an entry for each operator that began, for each saved tensor with which a
   /// moment began, and for each other beginning; a signature of the step up to there.
   Arena<std::int32_t, std::uint64_t> events;
+  Arena<std::int32_t, std::string> nodes;   ///< what autograd calls what it ran as a moment began
+  std::map<ValueIndex, std::string> names;  ///< that the user gave values
 
   ViewIndex add_view(const torch_bridge::StorageView& view);
   torch_bridge::StorageView view(ViewIndex index) const;

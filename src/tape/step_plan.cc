@@ -4,8 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include <fmt/format.h>
-
+#include "graph/op_name.h"
 #include "tape/packed_forms.h"
 
 namespace remat::tape {
@@ -16,17 +15,22 @@ constexpr std::int32_t kNowhere = -1;
 /// Builds the graph moment by moment.
 class GraphBuilder {
  public:
-  GraphBuilder(const StepRecord& record, const MomentMeter& meter, const std::string& name)
+  GraphBuilder(const StepRecord& record, const MomentMeter& meter, const ParameterNames& names)
       : record_(record),
         meter_(meter),
+        places_(record, names),
         id_of_(static_cast<std::size_t>(record.values.size()), kNowhere),
         op_of_moment_(static_cast<std::size_t>(record.moments.size()), kNowhere) {
-    result_.graph.name = name;
+    result_.graph.name = "step";
     result_.graph.device = "cpu";
+    result_.signatures.assign(record.events.begin(), record.events.end());
+    result_.last_asked = last_asked_event(record);
+    result_.values = record.values.size();
   }
 
   StepGraph build(Bytes at_start) {
     find_fixed();
+    result_.at_start = at_start;
     result_.graph.fixed = at_start + Bytes(fixed_);
     for (std::int32_t i = 0; i < record_.moments.size(); ++i) {
       const auto index = static_cast<MomentIndex>(i);
@@ -37,6 +41,7 @@ class GraphBuilder {
       }
     }
     add_holders();
+    add_places();
     add_packed_forms(result_, record_);
     return std::move(result_);
   }
@@ -71,7 +76,9 @@ class GraphBuilder {
     op.phase = phase;
     op.recompute = Recompute::kNever;
     result_.graph.ops.push_back(std::move(op));
-    result_.moment_of_op.push_back(moment);
+    moment_of_op_.push_back(moment);
+    result_.event_of_op.push_back(moment == MomentIndex::kNone ? kNoEvent
+                                                               : record_.moments[moment].event);
     return result_.graph.ops.back();
   }
 
@@ -191,7 +198,10 @@ class GraphBuilder {
 
   void add_other(MomentIndex index) {
     const Moment& moment = record_.moments[index];
-    GraphOp& added = add_op("autograd", Phase::kBackward, index);
+    const std::string node = moment.node < 0 ? "autograd" : record_.nodes[moment.node];
+    // What ran before backward began is no part of it.
+    is_backward_ = is_backward_ || moment.in_pass;
+    GraphOp& added = add_op(node, is_backward_ ? Phase::kBackward : Phase::kForward, index);
     added.time = std::chrono::nanoseconds(moment.nanoseconds);
     op_of_moment_[at_place(index)] = static_cast<std::int32_t>(added.id);
     const OpId id = added.id;
@@ -232,11 +242,46 @@ class GraphBuilder {
     }
   }
 
+  /// Says what values are, and where in the model ops are. An op that made what the user named is there.
+  void add_places() {
+    for (std::size_t id = 0; id < result_.value_of.size(); ++id) {
+      if (result_.value_of[id] != ValueIndex::kNone) describe(id, result_.value_of[id]);
+    }
+    for (const auto& [value, name] : record_.names) {
+      const std::int32_t id = id_of_[at_place(value)];
+      if (id == kNowhere) continue;
+      result_.graph.values[static_cast<std::size_t>(id)].name = places_.name_of(value);
+    }
+    for (std::size_t id = 0; id < result_.graph.ops.size(); ++id) {
+      const MomentIndex moment = moment_of_op_[id];
+      if (moment == MomentIndex::kNone) continue;
+      GraphOp& op = result_.graph.ops[id];
+      std::string place = places_.of(record_.moments[moment]);
+      for (const ValueId written : op.writes) {
+        const std::string& name = result_.graph.values[static_cast<std::size_t>(written)].name;
+        if (!name.empty()) place = name;
+      }
+      op.name = graph::to_string({std::move(place), std::move(op.name)});
+    }
+  }
+
+  void describe(std::size_t id, ValueIndex index) {
+    GraphValue& described = result_.graph.values[id];
+    const Value& value = record_.values[index];
+    const Output& output = record_.outputs[record_.ops[value.maker].outputs.begin + value.output];
+    const torch_bridge::StorageView view = record_.view(output.view);
+    described.dtype = c10::toString(view.dtype);
+    described.shape.emplace(view.sizes.begin(), view.sizes.end());
+  }
+
   const StepRecord& record_;
   const MomentMeter& meter_;
+  OpPlaces places_;
   StepGraph result_;
   std::vector<std::int32_t> id_of_;         // by value
   std::vector<std::int32_t> op_of_moment_;  // by moment
+  std::vector<MomentIndex> moment_of_op_;
+  bool is_backward_ = false;
   std::int64_t fixed_ = 0, quantum_ = 1;
   std::int64_t carry_ = 0;
   ValueId carry_value_{};
@@ -244,13 +289,13 @@ class GraphBuilder {
 
 }  // namespace
 
-StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const std::string& name,
+StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const ParameterNames& names,
                    Bytes at_start) {
-  return GraphBuilder(record, meter, name).build(at_start);
+  return GraphBuilder(record, meter, names).build(at_start);
 }
 
 std::int32_t last_asked_event(const StepRecord& record) {
-  std::int32_t last = -1;
+  std::int32_t last = kNoEvent;
   for (const Moment& moment : record.moments) {
     if (moment.asked.size() > 0) last = moment.event;
   }
@@ -294,12 +339,11 @@ std::vector<char> packed_forms_needed(const StepGraph& step, const Plan& plan) {
 /// Writes a plan down, moment by moment.
 class PlanCompiler {
  public:
-  PlanCompiler(const StepGraph& step, const StepRecord& record, StepPlan& compiled)
+  PlanCompiler(const StepGraph& step, StepPlan& compiled)
       : step_(step),
-        record_(record),
         compiled_(compiled),
         ran_(step.graph.ops.size(), 0),
-        resident_(static_cast<std::size_t>(record.values.size()), 0) {}
+        resident_(static_cast<std::size_t>(step.values), 0) {}
 
   void compile(const Plan& plan) {
     const std::vector<char> packed = packed_forms_needed(step_, plan);
@@ -323,11 +367,10 @@ class PlanCompiler {
 
   void add_run(std::size_t index, bool packs) {
     const GraphOp& op = step_.graph.ops[index];
-    const MomentIndex moment = step_.moment_of_op[index];
+    const std::int32_t event = step_.event_of_op[index];
     if (ran_[index] != 0) {
       add_replay(op, packs);
-    } else if (moment != MomentIndex::kNone) {
-      const std::int32_t event = record_.moments[moment].event;
+    } else if (event != kNoEvent) {
       compiled_.entries.push_back({StepPlan::Kind::kFirst, false, event});
       compiled_.has_entry[static_cast<std::size_t>(event)] = 1;
     }
@@ -363,7 +406,6 @@ class PlanCompiler {
   }
 
   const StepGraph& step_;
-  const StepRecord& record_;
   StepPlan& compiled_;
   std::vector<char> ran_;       // by operator
   std::vector<char> resident_;  // by value
@@ -371,16 +413,14 @@ class PlanCompiler {
 
 }  // namespace
 
-StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record) {
+StepPlan compile(StepGraph graph, Plan plan) {
   StepPlan compiled;
-  compiled.signatures.assign(record.events.begin(), record.events.end());
-  compiled.has_entry.resize(compiled.signatures.size(), 0);
-  compiled.decides.resize(static_cast<std::size_t>(record.values.size()), 0);
-  compiled.last_asked = last_asked_event(record);
+  compiled.has_entry.resize(graph.signatures.size(), 0);
+  compiled.decides.resize(static_cast<std::size_t>(graph.values), 0);
   for (const ValueIndex value : graph.value_of) {
     if (value != ValueIndex::kNone) compiled.decides[at_place(value)] = 1;
   }
-  PlanCompiler(graph, record, compiled).compile(plan);
+  PlanCompiler(graph, compiled).compile(plan);
   compiled.graph = std::move(graph);
   compiled.plan = std::move(plan);
   return compiled;

@@ -9,26 +9,34 @@
 #include <remat/graph.h>
 
 #include "tape/moment_meter.h"
+#include "tape/op_places.h"
 #include "tape/records.h"
 
 namespace remat::tape {
 
+constexpr std::int32_t kNoEvent = -1;
+
 /// The graph, and what its operators and values are on the tape.
 struct StepGraph {
   OpGraph graph;
-  std::vector<MomentIndex> moment_of_op;  ///< kNone: bookkeeping
+  std::vector<std::int32_t> event_of_op;  ///< with which its moment begins; kNoEvent: bookkeeping
   std::vector<ValueIndex> value_of;       ///< by value id; kNone: bookkeeping, or a packed form
   std::vector<ValueIndex> packed_value;   ///< by value id: of which value it is the packed form
+
+  std::vector<std::uint64_t> signatures;  ///< of the step up to each event
+  std::int32_t last_asked = kNoEvent;  ///< of the last moment in which autograd asks for anything
+  std::int32_t values = 0;             ///< on the tape
+  Bytes at_start;                      ///< in use when the step began
 };
 
-/// What a measured step did. `at_start` are the bytes in use when it began.
+/// What a measured step did, and where, where `names` tell it. `at_start` are the bytes in use when it began.
 ///
 /// Values are those with sound recipes. In-place operators that take over a value which nobody else reads
 /// are one operator with its maker. All else that was allocated rises and falls as it did in this step.
-StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const std::string& name,
+StepGraph graph_of(const StepRecord& record, const MomentMeter& meter, const ParameterNames& names,
                    Bytes at_start);
 
-/// The event with which the last moment begins in which autograd asks for anything; -1 if none does.
+/// The event with which the last moment begins in which autograd asks for anything; kNoEvent if none does.
 std::int32_t last_asked_event(const StepRecord& record);
 
 /// A plan, moment by moment.
@@ -49,15 +57,16 @@ struct StepPlan {
   StepGraph graph;
   Plan plan;
   Bytes plain_peak;
-  Bytes min_feasible;                     ///< the smallest budget for which a plan was found
-  std::vector<std::uint64_t> signatures;  ///< of the step up to each event
-  std::vector<char> has_entry;            ///< by event
-  std::vector<char> decides;              ///< by value: whether the plan says when it is in memory
+  Bytes min_feasible;           ///< the smallest budget for which a plan was found
+  Bytes asked;                  ///< the budget that it was made for; plan.budget may be less
+  bool loaded = false;          ///< from a file
+  std::int64_t number = 0;      ///< of the plans of a budget
+  std::vector<char> has_entry;  ///< by event
+  std::vector<char> decides;    ///< by value: whether the plan says when it is in memory
   std::vector<Entry> entries;
-  std::int32_t last_asked =
-      -1;  ///< the event with which the last moment begins in which autograd asks
 };
 
-StepPlan compile(StepGraph graph, Plan plan, const StepRecord& record);
+/// `plan` is one for `graph.graph`.
+StepPlan compile(StepGraph graph, Plan plan);
 
 }  // namespace remat::tape

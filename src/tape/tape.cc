@@ -18,6 +18,8 @@ namespace {
 
 using Lock = std::lock_guard<TapeMutex>;
 
+thread_local Tape* current_tape = nullptr;
+
 std::int64_t live_bytes() { return torch_bridge::CpuAllocator::installed()->ledger().live_bytes(); }
 
 }  // namespace
@@ -36,10 +38,18 @@ Tape::Tape(TapeOptions options)
 Tape::~Tape() { options_.group->leave(*this); }
 
 Tape::Scope::Scope(Tape& tape)
-    : interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape),
+    : outer_(current_tape),
+      interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape),
       hooks_(tape),
       passes_(tape),
-      gate_(tape) {}
+      gate_(tape) {
+  current_tape = &tape;
+  if (tape.meter_->measures()) nodes_.emplace();
+}
+
+Tape::Scope::~Scope() { current_tape = outer_; }
+
+Tape* Tape::current() { return current_tape; }
 
 void Tape::finish() {
   options_.group->leave(*this);
@@ -60,6 +70,15 @@ StepPart current_part() {
 }
 
 }  // namespace
+
+void Tape::name_value(const at::Tensor& tensor, std::string_view name) {
+  const Lock lock(mutex_);
+  if (finished_ || !meter_->measures() || current_part() != StepPart::kForward) return;
+  if (!tensor.defined() || !torch_bridge::is_plain(tensor)) return;
+  const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
+  if (slot == SlotIndex::kNone) return;
+  record_.names[record_.slots[slot].current] = name;
+}
 
 void Tape::intercept(torch_bridge::OpCall& call) {
   const Lock lock(mutex_);
@@ -218,8 +237,9 @@ c10::Storage Tape::in_memory(ValueIndex index) {
 bool Tape::replayed(ValueIndex index, const c10::Storage& storage) {
   ++counts_.replays;
   prove(index, storage);
-  const Value& value = record_.values[index];
+  Value& value = record_.values[index];
   if (value.held) return true;
+  value.dropped = true;
   const Slot& slot = record_.slots[value.slot];
   const bool asked_later = slot.current == index && slot.hooks > 0;
   const bool wanted = std::find(wanted_.begin(), wanted_.end(), index) != wanted_.end();
@@ -239,6 +259,8 @@ void Tape::let_go(ValueIndex index) {
   Value& value = record_.values[index];
   if (!value.held || !value.sound) return;
   value.held = c10::Storage();
+  const Slot& slot = record_.slots[value.slot];
+  value.dropped = value.dropped || (slot.current == index && slot.hooks > 0);
   meter_->let_go(index);
 }
 
@@ -274,6 +296,7 @@ Tape::Saved Tape::save(const at::Tensor& tensor) {
   const Lock lock(mutex_);
   const ValueIndex index = recorder_.value_of(tensor);
   Value& value = record_.values[index];
+  value.saved = true;
   ++record_.slots[value.slot].hooks;
   ++live_hooks_;
   if (!value.held && !follower_.decides(index)) value.held = tensor.storage();
@@ -401,8 +424,13 @@ void Tape::pack_for_plan(ValueIndex value) {
   }
   const c10::Storage storage = record_.values[value].held;
   if (!storage || !may_go(value)) return;
-  if (packed_.pack(value, storage)) ++counts_.packs;
+  const bool was_dropped = record_.values[value].dropped;
+  const bool is_packed = packed_.pack(value, storage);
   drop_for_plan(value);
+  if (!is_packed) return;
+  ++counts_.packs;
+  record_.values[value].packed = true;
+  record_.values[value].dropped = was_dropped;
 }
 
 void Tape::drop_packed_for_plan(ValueIndex value) { packed_.drop(value); }
@@ -422,7 +450,7 @@ TapeCounts Tape::counts() const { return counts_; }
 
 std::shared_ptr<const StepPlan> Tape::followed_plan() const {
   const auto& plan = follower_.plan();
-  return plan != nullptr && plan->last_asked == last_asked_event(record_) ? plan : nullptr;
+  return plan != nullptr && plan->graph.last_asked == last_asked_event(record_) ? plan : nullptr;
 }
 
 }  // namespace remat::tape

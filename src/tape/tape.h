@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "tape/tape_group.h"
 #include "tape/undo_log.h"
 #include "torch_bridge/allocation_gate.h"
+#include "torch_bridge/backward_node.h"
 #include "torch_bridge/engine_hooks.h"
 #include "torch_bridge/op_interceptor.h"
 
@@ -85,12 +87,24 @@ class Tape final : public std::enable_shared_from_this<Tape>,
    public:
     explicit Scope(Tape& tape);
 
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
    private:
+    Tape* outer_;
     torch_bridge::InterceptorScope interceptor_;
     torch_bridge::HookScope hooks_;
     torch_bridge::PassWatchScope passes_;
     torch_bridge::GateScope gate_;
+    std::optional<torch_bridge::BackwardNodeScope> nodes_;  // of steps that become graphs
   };
+
+  /// The innermost that sees this thread; nullptr if none does.
+  static Tape* current();
+
+  /// Calls the value that `tensor` is now `name`. Without effect where nothing is recorded.
+  void name_value(const at::Tensor& tensor, std::string_view name);
 
   /// The step is over: nothing is recorded or planned any more; saved tensors can still be asked for.
   void finish();
