@@ -526,10 +526,10 @@ TEST_F(UndoneStep, WritesNothingIntoMemoryThatNobodyHolds) {
   std::vector<float> memory(1000, 1);
   const Leaf leaf;
   Budget budget({live() + Bytes(kRoom), kEffort});
+  at::Tensor loss;  // its graph is held, so that the tape holds what it needs
   EXPECT_THROW(
       {
         Step step(budget);
-        at::Tensor loss;
         {
           const at::Tensor lent = torch::from_blob(memory.data(), {1000});
           lent.mul_(2);
