@@ -8,14 +8,6 @@
 #include "cli/format.h"
 
 namespace remat::cli {
-namespace {
-
-double percent_above(std::chrono::nanoseconds time, std::chrono::nanoseconds plain) {
-  if (plain.count() == 0) return 0;
-  return 100.0 * (static_cast<double>(time.count()) / static_cast<double>(plain.count()) - 1);
-}
-
-}  // namespace
 
 void check_budget(const RunOptions& options) {
   REMAT_CHECK(options.device.is_cpu(), InvalidArgument,
@@ -32,28 +24,15 @@ PlainMemory measure_plain(const RunOptions& options) {
 }
 
 double predicted_overhead_percent(const BudgetReport& report) {
-  return percent_above(report.predicted_time, report.plain_time);
+  return report.predicted_overhead_percent();
 }
 
 double lower_bound_overhead_percent(const BudgetReport& report) {
-  return percent_above(report.lower_bound_time, report.plain_time);
+  return report.lower_bound_overhead_percent();
 }
 
 nlohmann::ordered_json json_of(const BudgetReport& report) {
-  nlohmann::ordered_json json = {{"budget_bytes", report.memory.count()},
-                                 {"tracked_peak_bytes", report.tracked_peak.count()},
-                                 {"planned", report.planned},
-                                 {"operators", report.operators},
-                                 {"replays", report.replays},
-                                 {"evictions", report.evictions},
-                                 {"replay_ns", report.replay_time.count()}};
-  if (report.planned) {
-    json["predicted_peak_bytes"] = report.predicted_peak.count();
-    json["plain_peak_bytes"] = report.plain_peak.count();
-    json["predicted_overhead_percent"] = predicted_overhead_percent(report);
-    json["lower_bound_overhead_percent"] = lower_bound_overhead_percent(report);
-  }
-  return json;
+  return nlohmann::ordered_json::parse(to_json(report));
 }
 
 std::string text_of(const BudgetReport& report) {

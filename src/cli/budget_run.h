@@ -24,6 +24,7 @@ PlainMemory measure_plain(const RunOptions& options);
 double predicted_overhead_percent(const BudgetReport& report);
 double lower_bound_overhead_percent(const BudgetReport& report);
 
+/// As docs/budget.md has it.
 nlohmann::ordered_json json_of(const BudgetReport& report);
 
 /// Lines of a summary.

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "cli/config_file.h"
 #include "cli/plan.h"
+#include "cli/profile.h"
 #include "cli/sample.h"
 #include "cli/train.h"
 #include "cli/verify.h"
@@ -32,6 +33,7 @@ class Program {
   Program()
       : train_(add_train(app_, train_options_)),
         verify_(add_verify(app_, verify_options_)),
+        profile_(add_profile(app_, profile_options_)),
         plan_(add_plan(app_, plan_options_)),
         sample_(add_sample(app_, sample_options_)) {
     app_.set_version_flag("--version", "remat " REMAT_VERSION_STRING);
@@ -47,7 +49,7 @@ class Program {
     }
     app_.parse(argc, argv);
     if (app_.get_subcommands().empty()) {
-      throw CLI::RequiredError("A verb, train, verify, plan or sample,");
+      throw CLI::RequiredError("A verb, train, verify, profile, plan or sample,");
     }
     apply_config(app_, *app_.get_subcommands().front());
   }
@@ -82,6 +84,7 @@ class Program {
   ExitStatus parsed_verb() const {
     if (train_->parsed()) return train(train_options_);
     if (verify_->parsed()) return verify(verify_options_);
+    if (profile_->parsed()) return profile(profile_options_);
     return plan_->parsed() ? plan(plan_options_) : sample(sample_options_);
   }
 
@@ -101,12 +104,14 @@ class Program {
 
   TrainOptions train_options_;
   VerifyOptions verify_options_;
+  ProfileOptions profile_options_;
   PlanOptions plan_options_;
   SampleOptions sample_options_;
   CLI::App app_{"Gradient checkpointing for LibTorch: train with less memory, bit-identically",
                 "remat"};
   CLI::App* train_;
   CLI::App* verify_;
+  CLI::App* profile_;
   CLI::App* plan_;
   CLI::App* sample_;
 };

@@ -19,6 +19,7 @@
 #include <remat/bytes.h>
 #include <remat/error.h>
 
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/text.h"
 #include "cli/blas.h"
@@ -251,6 +252,20 @@ std::string text_summary(const TrainingRecord& record, const TrainOptions& optio
       sample.empty() ? "" : "\nThe model writes:\n" + printable_lines(sample));
 }
 
+void write_report(AtomicFile& file, const BudgetReport& report) {
+  file.write(to_json(report) + "\n");
+  file.commit();
+}
+
+// Opened before the training: that is not to be lost over a folder that is not there.
+std::unique_ptr<AtomicFile> open_report(const TrainOptions& options) {
+  if (options.report.empty()) return nullptr;
+  REMAT_CHECK(options.memory, InvalidArgument,
+              "--report {} needs --memory: it is about the budget, as in --memory 50%",
+              printable(options.report));
+  return std::make_unique<AtomicFile>("--report", options.report);
+}
+
 // nullptr without --memory.
 std::unique_ptr<Budget> make_budget(const TrainOptions& options) {
   if (!options.memory) return nullptr;
@@ -308,6 +323,10 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
       "What each step may take: a size, all included, as in 1.5GiB, or a share of the plain "
       "step's activations, as in 50%; what does not fit is made again")
       ->group("Memory");
+  verb->add_option("--report", options.report,
+                   "Where the budget's report goes at the end, as JSON (docs/budget.md)")
+      ->type_name("FILE")
+      ->group("Memory");
   add_find_flags(*verb, options.find);
   verb->footer(
       "Ctrl-C stops after the step it is in, saves if --save is given, prints the summary and exits\n"
@@ -320,6 +339,7 @@ ExitStatus train(const TrainOptions& options) {
   check(options.run, finds ? options.find.policies : std::vector<Placement>{options.policy});
   if (finds) return find(options);
   check_saving(options);
+  const auto report = open_report(options);
   const auto budget = make_budget(options);
   Workload workload(options.run);
   if (!options.init.empty()) import_parameters("--init", options.init, workload.model());
@@ -327,6 +347,7 @@ ExitStatus train(const TrainOptions& options) {
   if (!options.export_to.empty()) {
     export_parameters("--export", options.export_to, workload.model());
   }
+  if (report) write_report(*report, *record.budget);
   const auto sample = sample_at_end(options, workload, record);
   std::cout << (options.run.json
                     ? json_summary(record, options.policy, sample)

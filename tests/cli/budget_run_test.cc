@@ -81,6 +81,16 @@ TEST_F(BudgetRun, TakesASizeAndSaysHowItWent) {
                     HasSubstr("plan        "), HasSubstr("0.00 % slower predicted")));
 }
 
+TEST_F(BudgetRun, WritesItsReport) {
+  const TemporaryFile report("");
+  const auto summary = train({"--memory", "1GiB", "--report", report.path()});
+  EXPECT_EQ(Json::parse(content_of(report.path())), summary.at("budget"));
+  EXPECT_EQ(summary.at("budget").at("plans").size(), 1U);
+  const auto without = run_here(tiny("train", file_, {"--report", report.path()}));
+  EXPECT_EQ(without.status, kUsage);
+  EXPECT_THAT(without.err, AllOf(HasSubstr("--report "), HasSubstr("needs --memory")));
+}
+
 TEST_F(BudgetRun, ExitsWithThreeWhereAStepDoesNotFit) {
   const auto run = run_remat(tiny("train", file_, {"--memory", "100KiB"}));
   EXPECT_EQ(run.status, kNoPlanFits);

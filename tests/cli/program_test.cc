@@ -43,7 +43,7 @@ void expect_usage_error(const BadInput& bad, const ProgramRun& run) {
 
 TEST(BadInput, VerbsAndFlags) {
   const std::vector<BadInput> cases = {
-      {{}, {"remat: ", "train, verify, plan or sample", "--help"}},
+      {{}, {"remat: ", "train, verify, profile, plan or sample", "--help"}},
       {{"trian"}, {"\"trian\"", "see remat --help"}},
       {{"--steps", "3"}, {"\"--steps\""}},
       {{"--policy", "sqrt", "train"}, {"\"--policy\""}},
