@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
 
-class Config : public ::testing::Test {
+class Config : public remat::testing::SmallRuns {
  protected:
   ProgramRun run(const std::string& verb, const std::string& config, const Arguments& more = {}) {
     const TemporaryFile file(config);
@@ -40,7 +40,6 @@ class Config : public ::testing::Test {
     return result.out.substr(0, result.out.find('\n'));
   }
 
-  TemporaryFile text_{remat::testing::repetitive_text()};
   std::string last_path_;
 };
 

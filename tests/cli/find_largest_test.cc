@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
 
-class FindLargest : public ::testing::Test {
+class FindLargest : public remat::testing::SmallRuns {
  protected:
   ProgramRun find(const std::string& dimension, const std::string& memory,
                   const Arguments& more = {}) const {
@@ -34,11 +34,8 @@ class FindLargest : public ::testing::Test {
 
   // The peak of the same training, by `remat train`.
   std::int64_t trained_peak(const Arguments& more) const {
-    const auto run = run_here(tiny("train", text_, joined({"--json", "--steps", "3"}, more)));
-    return Json::parse(run.out).at("peak_bytes");
+    return result("train", joined({"--steps", "3"}, more)).at("peak_bytes");
   }
-
-  TemporaryFile text_{remat::testing::repetitive_text()};
 };
 
 TEST_F(FindLargest, FindsWhatTrainingTakesAndWhatOneMoreWouldTake) {
@@ -110,25 +107,18 @@ TEST_F(FindLargest, SaysWhatWouldDoWhereNothingFits) {
 }
 
 TEST_F(FindLargest, RefusesWhatCannotBe) {
-  struct Case {
-    Arguments more;
-    const char* said;
-  };
-  const std::vector<Case> cases = {
-      {{"--find-largest", "layers", "--memory", "1GiB"}, "must be batch or seq, not \"layers\""},
-      {{"--find-largest", "batch"}, "--find-largest needs --memory"},
-      {{"--find-largest", "batch", "--memory", "50%"}, "--memory with a size"},
-      {{"--find-largest", "batch", "--memory", "lots"}, "--memory"},
-      {{"--find-largest", "batch", "--memory", "-1"}, "--memory"},
-      {{"--find-largest", "batch", "--memory", "1GiB", "--save", "x"}, "leave --save out"},
-      {{"--find-largest", "seq", "--memory", "1GiB", "--policy", "segments:9"}, "segments:9"},
-  };
-  for (const auto& bad : cases) {
-    const auto run = run_here(tiny("train", text_, bad.more));
-    EXPECT_EQ(run.status, kUsage) << run.err;
-    EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
-    EXPECT_THAT(run.err, HasSubstr(bad.said));
-  }
+  expect_usage_errors(
+      "train",
+      {
+          {{"--find-largest", "layers", "--memory", "1GiB"},
+           "must be batch or seq, not \"layers\""},
+          {{"--find-largest", "batch"}, "--find-largest needs --memory"},
+          {{"--find-largest", "batch", "--memory", "50%"}, "--memory with a size"},
+          {{"--find-largest", "batch", "--memory", "lots"}, "--memory"},
+          {{"--find-largest", "batch", "--memory", "-1"}, "--memory"},
+          {{"--find-largest", "batch", "--memory", "1GiB", "--save", "x"}, "leave --save out"},
+          {{"--find-largest", "seq", "--memory", "1GiB", "--policy", "segments:9"}, "segments:9"},
+      });
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ pid_t start(Arguments arguments) {
   _exit(run_program(static_cast<int>(argv.size()), argv.data()));
 }
 
-class Killed : public ::testing::Test {
+class Killed : public remat::testing::SmallRuns {
  protected:
   ~Killed() override { unlink((state_.path() + ".tmp").c_str()); }
 
@@ -64,7 +64,6 @@ class Killed : public ::testing::Test {
     return content_of(file.path());
   }
 
-  TemporaryFile text_{remat::testing::repetitive_text()};
   TemporaryFile state_{""};
 };
 

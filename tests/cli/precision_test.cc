@@ -5,7 +5,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <torch/torch.h>
 
@@ -23,13 +22,10 @@ namespace {
 using ::remat::testing::Arguments;
 using ::remat::testing::content_of;
 using ::remat::testing::joined;
-using ::remat::testing::lines_of;
 using ::remat::testing::run_here;
 using ::remat::testing::TemporaryFile;
 using ::remat::testing::tiny;
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
-using Json = nlohmann::json;
 
 // Of --dtype fp16 on the CPU.
 bool cpu_multiplies_halves() {
@@ -41,32 +37,12 @@ bool cpu_multiplies_halves() {
   }
 }
 
-class Precisions : public ::testing::Test {
+class Precisions : public remat::testing::SmallRuns {
  protected:
-  Json result(const std::string& verb, const Arguments& more) const {
-    const auto run = run_here(tiny(verb, text_, joined({"--json"}, more)));
-    EXPECT_EQ(run.status, kDone) << run.err;
-    return run.status == kDone ? Json::parse(run.out) : Json();
-  }
-
   static std::vector<std::string> dtypes() {
     return cpu_multiplies_halves() ? std::vector<std::string>{"bf16", "fp16"}
                                    : std::vector<std::string>{"bf16"};
   }
-
-  RunOptions options() const {
-    RunOptions options;
-    options.text = text_.path();
-    options.model.layers = 2;
-    options.model.dim = 16;
-    options.model.heads = 2;
-    options.model.seq = 24;
-    options.batch = 2;
-    options.threads = 1;
-    return options;
-  }
-
-  TemporaryFile text_{remat::testing::repetitive_text()};
 };
 
 TEST_F(Precisions, GiveBitIdenticalGradientsUnderEveryPolicy) {
@@ -200,11 +176,7 @@ TEST_F(Precisions, ReportTheLossScaleOfFp16) {
 }
 
 TEST_F(Precisions, AndDevicesThatCannotBeAreRefused) {
-  struct Case {
-    Arguments more;
-    const char* said;
-  };
-  std::vector<Case> cases = {
+  std::vector<Refused> cases = {
       {{"--dtype", "f16"}, "--dtype: must be f32, bf16 or fp16, not \"f16\""},
       {{"--dtype", ""}, "not \"\""},
       {{"--device", "gpu"}, "--device: must be cpu, cuda or cuda:N"},
@@ -216,14 +188,7 @@ TEST_F(Precisions, AndDevicesThatCannotBeAreRefused) {
     cases.push_back({{"--device", "cuda"}, "--device cuda:0: LibTorch"});
     cases.push_back({{"--device", "cuda:3"}, "finds no CUDA device here"});
   }
-  for (const auto& bad : cases) {
-    for (const char* verb : {"train", "verify"}) {
-      const auto run = run_here(tiny(verb, text_, bad.more));
-      EXPECT_EQ(run.status, kUsage) << run.err;
-      EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
-      EXPECT_THAT(run.err, HasSubstr(bad.said));
-    }
-  }
+  for (const char* verb : {"train", "verify"}) expect_usage_errors(verb, cases);
 }
 
 }  // namespace

@@ -28,13 +28,12 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
 
-class Resume : public ::testing::Test {
+class Resume : public remat::testing::SmallRuns {
  protected:
   ProgramRun train(const Arguments& more) const { return run_remat(tiny("train", text_, more)); }
 
   ProgramRun refused(const Arguments& more) const { return run_here(tiny("train", text_, more)); }
 
-  TemporaryFile text_{remat::testing::repetitive_text()};
   TemporaryFile straight_{""};
   TemporaryFile halves_{""};
 };

@@ -163,15 +163,10 @@ TEST(SafetensorsFile, IsReadOrRefusedWhateverItsBytes) {
   EXPECT_GT(refused, 1000);
 }
 
-class Weights : public ::testing::Test {
+class Weights : public remat::testing::SmallRuns {
  protected:
-  Json train(const Arguments& more) const {
-    const auto run = run_here(tiny("train", text_, joined({"--json"}, more)));
-    EXPECT_EQ(run.status, kDone) << run.err;
-    return run.status == kDone ? Json::parse(run.out) : Json();
-  }
+  Json train(const Arguments& more) const { return result("train", more); }
 
-  TemporaryFile text_{remat::testing::repetitive_text()};
   TemporaryFile weights_{""};
 };
 

@@ -15,6 +15,7 @@ namespace {
 
 using ::remat::testing::Arguments;
 using ::remat::testing::content_of;
+using ::remat::testing::expect_refused;
 using ::remat::testing::joined;
 using ::remat::testing::lines_of;
 using ::remat::testing::run_here;
@@ -27,7 +28,7 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
 
-class Sample : public ::testing::Test {
+class Sample : public remat::testing::SmallRuns {
  protected:
   void train(const Arguments& more = {}) const {
     const auto run =
@@ -39,7 +40,6 @@ class Sample : public ::testing::Test {
     return run_here(joined({"sample", "--load", state_.path(), "--threads", "1"}, more));
   }
 
-  TemporaryFile text_{remat::testing::repetitive_text()};
   TemporaryFile state_{""};
 };
 
@@ -86,28 +86,17 @@ TEST_F(Sample, IsSafeOnATerminal) {
 
 TEST_F(Sample, RefusesWhatCannotBe) {
   train({"--steps", "1"});
-  struct Case {
-    Arguments more;
-    ExitStatus status;
-    const char* said;
+  const std::vector<Refused> cases = {
+      {{"--top-k", "-1"}, "--top-k: must be a whole number from 0 to 256"},
+      {{"--top-k", "257"}, "--top-k"},
+      {{"--temperature", "-0.5"}, "--temperature: must be a number, 0 or above"},
+      {{"--temperature", "nan"}, "--temperature"},
+      {{"--tokens", "0"}, "--tokens: must be a whole number from 1"},
+      {{"--device", "cuda:63"}, "--device cuda:63"},
   };
-  const std::vector<Case> cases = {
-      {{"--top-k", "-1"}, kUsage, "--top-k: must be a whole number from 0 to 256"},
-      {{"--top-k", "257"}, kUsage, "--top-k"},
-      {{"--temperature", "-0.5"}, kUsage, "--temperature: must be a number, 0 or above"},
-      {{"--temperature", "nan"}, kUsage, "--temperature"},
-      {{"--tokens", "0"}, kUsage, "--tokens: must be a whole number from 1"},
-      {{"--device", "cuda:63"}, kUsage, "--device cuda:63"},
-  };
-  for (const auto& bad : cases) {
-    const auto run = sample(bad.more);
-    EXPECT_EQ(run.status, bad.status);
-    EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
-    EXPECT_THAT(run.err, HasSubstr(bad.said));
-  }
+  for (const auto& [more, said] : cases) expect_refused(sample(more), HasSubstr(said));
   const auto nothing = run_here({"sample"});
-  EXPECT_EQ(nothing.status, kUsage);
-  EXPECT_THAT(nothing.err, HasSubstr("--load is required"));
+  expect_refused(nothing, HasSubstr("--load is required"));
   const auto foreign = run_here({"sample", "--load", text_.path()});
   EXPECT_EQ(foreign.status, kFailed);
   EXPECT_THAT(foreign.err,

@@ -22,33 +22,19 @@ using ::remat::testing::run_here;
 using ::remat::testing::TemporaryFile;
 using ::remat::testing::tiny;
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 using Json = nlohmann::json;
 
-class TrainingStep : public ::testing::Test {
+class TrainingStep : public remat::testing::SmallRuns {
  protected:
+  // Larger than usual, and the same in every call of the model.
   RunOptions options() const {
-    RunOptions options;
-    options.text = text_.path();
-    options.model.layers = 2;
-    options.model.dim = 16;
-    options.model.heads = 2;
-    options.model.seq = 24;
+    auto options = SmallRuns::options();
     options.model.dropout = 0;
     options.batch = 4;
-    options.threads = 1;
     return options;
   }
 
-  Json summary(const Arguments& more) const {
-    Arguments arguments = {"--json"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const auto run = run_here(tiny("train", text_, arguments));
-    EXPECT_EQ(run.status, kDone) << run.err;
-    return Json::parse(run.out);
-  }
-
-  TemporaryFile text_{remat::testing::repetitive_text()};
+  Json summary(const Arguments& more) const { return result("train", more); }
 };
 
 double largest_difference(const std::vector<torch::Tensor>& a,
@@ -149,28 +135,20 @@ TEST_F(TrainingStep, ResumesWithScheduleClippingAccumulationAndValidation) {
 }
 
 TEST_F(TrainingStep, RefusesFlagsThatDoNotGoTogether) {
-  struct Case {
-    Arguments more;
-    const char* said;
-  };
-  const std::vector<Case> cases = {
-      {{"--min-lr", "1"}, "--min-lr 1: is above --lr 0.003"},
-      {{"--min-lr", "0", "--warmup", "13"}, "--warmup 13: ends after step 12"},
-      {{"--decay-steps", "5"}, "--decay-steps 5 needs --min-lr"},
-      {{"--val-every", "5"}, "--val-every 5 needs --val-fraction"},
-      {{"--val-fraction", "0.001"}, "--val-fraction 0.001: keeps 9 of the text's 9000 bytes"},
-      {{"--val-fraction", "1"}, "--val-fraction 1: keeps 9000"},
-      {{"--val-fraction", "1e-9"}, "keeps 0 of the text"},
-      {{"--val-fraction", "1e300"}, "--val-fraction"},
-      {{"--clip", "-1"}, "--clip"},
-      {{"--accumulate", "0"}, "--accumulate"},
-  };
-  for (const auto& bad : cases) {
-    const auto run = run_here(tiny("train", text_, bad.more));
-    EXPECT_EQ(run.status, kUsage) << run.err;
-    EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
-    EXPECT_THAT(run.err, HasSubstr(bad.said));
-  }
+  expect_usage_errors(
+      "train",
+      {
+          {{"--min-lr", "1"}, "--min-lr 1: is above --lr 0.003"},
+          {{"--min-lr", "0", "--warmup", "13"}, "--warmup 13: ends after step 12"},
+          {{"--decay-steps", "5"}, "--decay-steps 5 needs --min-lr"},
+          {{"--val-every", "5"}, "--val-every 5 needs --val-fraction"},
+          {{"--val-fraction", "0.001"}, "--val-fraction 0.001: keeps 9 of the text's 9000 bytes"},
+          {{"--val-fraction", "1"}, "--val-fraction 1: keeps 9000"},
+          {{"--val-fraction", "1e-9"}, "keeps 0 of the text"},
+          {{"--val-fraction", "1e300"}, "--val-fraction"},
+          {{"--clip", "-1"}, "--clip"},
+          {{"--accumulate", "0"}, "--accumulate"},
+      });
 }
 
 TEST_F(TrainingStep, IsVerifiedWithAccumulationAndClipping) {
