@@ -58,6 +58,8 @@ void Tape::finish() {
   follower_.stop();
   finished_ = true;
   if (failure_ == Failure::kNone) undo_log_.reset();
+  // What ran after the last saved tensor was asked for has been recorded again.
+  if (live_hooks_ == 0) record_.release_tensors();
 }
 
 // ---- operators ------------------------------------------------------------------------------------------

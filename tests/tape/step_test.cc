@@ -381,6 +381,21 @@ TEST_F(StepTest, ChecksVersions) {
   EXPECT_THROW(z.sum().backward(), c10::Error);
 }
 
+// Breaks if: what is recorded after backward stays with the tape, which stays until a plan is made of it.
+TEST_F(StepTest, HoldsNothingOnceItIsOver) {
+  Budget budget({Bytes::parse("1GiB"), kEffort});
+  Training training;
+  training.step(512);
+  const Bytes before = *live_cpu_bytes();
+  {
+    Step step(budget);
+    const auto loss = training.net->forward(torch::randn({512, 64})).square().mean();
+    loss.backward();
+    EXPECT_GT((loss * 2).item<float>(), 0);
+  }
+  EXPECT_EQ(*live_cpu_bytes(), before);
+}
+
 TEST_F(StepTest, LetsGoOfADroppedGraph) {
   Budget budget({Bytes::parse("1GiB")});
   const at::Tensor x = torch::ones({1000}, torch::requires_grad());
