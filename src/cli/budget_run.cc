@@ -1,17 +1,31 @@
 #include "cli/budget_run.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 
 #include <remat/error.h>
 
 #include "base/check.h"
 #include "cli/format.h"
+#include "cli/numbers.h"
 
 namespace remat::cli {
 
+CLI::Option* add_effort_flag(CLI::App& verb, std::int64_t& effort) {
+  return verb
+      .add_option(
+          "--effort", effort,
+          "Operators simulated at most in the search of a plan for a budget; about 2 s of them "
+          "unless given")
+      ->transform(whole_number(1, std::numeric_limits<std::int64_t>::max()))
+      ->type_name("N");
+}
+
 void check_budget(const RunOptions& options) {
   REMAT_CHECK(options.device.is_cpu(), InvalidArgument,
-              "--memory keeps a step within the CPU's memory, and --device {} computes elsewhere; leave one out",
+              "a budget, as by --memory, keeps a step within the CPU's memory, and --device {} computes "
+              "elsewhere; leave one out",
               options.device.str());
 }
 
@@ -21,6 +35,17 @@ PlainMemory measure_plain(const RunOptions& options) {
   workload.warm_up([&] { return workload.plain_step(batch); });
   const auto fixed = workload.live_bytes();
   return {fixed, workload.plain_step(batch).peak};
+}
+
+bool is_settled(const BudgetReport& report) { return report.planned && !report.audited; }
+
+void settle(const Budget& budget, const std::function<void()>& step) {
+  for (int steps = 0; !is_settled(budget.report()); ++steps) {
+    REMAT_CHECK(steps < kMostUnsettledSteps, Error,
+                "no plan for {} held in {} steps; give the budget more memory",
+                budget.report().memory.to_string(), steps);
+    step();
+  }
 }
 
 double predicted_overhead_percent(const BudgetReport& report) {

@@ -4,7 +4,8 @@
 // the same live memory: gradients and optimizer state are made once, before, and kept. What the
 // comparison needs is copied out of LibTorch's memory (Snapshot), so that each contender's peak is
 // what it would be in training. The contenders take turns, in alternating order, so that a machine
-// that grows slower treats all of them alike.
+// that grows slower treats all of them alike. Budgets, of which a process can have one at a time, take turns
+// with plain steps of their own, one budget after another.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -17,6 +18,8 @@
 #include <remat/error.h>
 
 #include "base/check.h"
+#include "cli/budget_floor.h"
+#include "cli/budget_run.h"
 #include "cli/progress.h"
 #include "cli/snapshot.h"
 #include "cli/verify.h"
@@ -85,6 +88,31 @@ struct Outcome {
   Snapshot buffers;
 };
 
+/// Who takes turns with plain, and what plain's steps among theirs took.
+struct Contenders {
+  std::vector<PolicyRun*> runs;
+  Budget* budget = nullptr;  // of the one run that there is then
+  Measurement plain;
+};
+
+void add(Measurement& measured, const StepRecord& step) {
+  REMAT_CHECK(step.recomputed_calls == measured.recomputed_calls, Error,
+              "{} calls were recomputed in one step, {} in another of the same policy",
+              step.recomputed_calls, measured.recomputed_calls);
+  measured.forward_ns.push_back(step.forward_ns);
+  measured.step_ns.push_back(step.step_ns);
+  measured.peak = std::max(measured.peak, step.peak);
+}
+
+void add(std::optional<BudgetReport>& reported, const BudgetReport& step) {
+  REMAT_CHECK(is_settled(step), Error,
+              "a step left the plan that steps like it had followed within {}; give the budget more memory",
+              step.memory.to_string());
+  const Bytes peak = reported ? reported->tracked_peak : Bytes(0);
+  reported = step;
+  reported->tracked_peak = std::max(peak, step.tracked_peak);
+}
+
 class Verifier {
  public:
   Verifier(Workload& workload, const VerifyOptions& options)
@@ -93,33 +121,92 @@ class Verifier {
         batch_(workload.next_batch()),
         start_(Start::after_first_step(workload, batch_, options.run.seed)) {
     result_.fixed = workload.live_bytes();
-    for (const auto& policy : options.policies) result_.runs.push_back({policy, {}});
+    for (const auto& policy : options.policies) {
+      result_.runs.emplace_back();
+      result_.runs.back().policy = policy;
+    }
   }
 
   Verification run() {
-    turn(0, Turn::kWarmUp);
-    for (std::int64_t repeat = 1; repeat <= options_.repeat; ++repeat)
-      turn(repeat, Turn::kMeasured);
+    compare_placements();
+    for (auto& run : result_.runs) {
+      if (run.policy.budget() != nullptr) compare_budget(run);
+    }
     return std::move(result_);
   }
 
  private:
-  enum class Turn { kWarmUp, kMeasured };
-
-  void turn(std::int64_t number, Turn kind) {
-    const auto count = static_cast<std::int64_t>(result_.runs.size()) + 1;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto contender = number % 2 == 0 ? i : count - 1 - i;
-      show_progress(number, i, count);
-      contender == 0 ? plain(kind)
-                     : policy(result_.runs[static_cast<std::size_t>(contender - 1)], kind);
+  // Of budgets alone, one plain step is measured here: some are shares of its peak.
+  void compare_placements() {
+    Contenders contenders;
+    for (auto& run : result_.runs) {
+      if (run.policy.placement() != nullptr) contenders.runs.push_back(&run);
     }
+    const auto warm_up = turn(contenders, 0);
+    for (std::size_t i = 0; i < contenders.runs.size(); ++i) {
+      contenders.runs[i]->measured.recomputed_calls = warm_up[i + 1].recomputed_calls;
+    }
+    measure(contenders, contenders.runs.empty() ? 1 : options_.repeat);
   }
 
-  void plain(Turn kind) {
+  void compare_budget(PolicyRun& run) {
+    const auto memory = run.policy.budget()->bytes([this] {
+      return PlainMemory{result_.fixed, result_.plain.peak};
+    });
+    const auto text = run.policy.to_string();
+    try {
+      Budget budget({memory, options_.effort});
+      settle(budget, [&] { step_of_settling(text, run, budget); });
+      Contenders contenders{{&run}, &budget, {}};
+      measure(contenders, options_.repeat);
+      return;
+    } catch (const BudgetError&) {
+    }
+    const auto works = smallest_working_budget(memory, options_.effort, [&](Budget& budget) {
+      step_of_settling(text + " does not fit, searching what does", run, budget);
+    });
+    fail<BudgetError>(
+        "{} is {}, which a step does not fit: the smallest budget known to work is {} ({} bytes); give "
+        "--memory {} or more, or make --batch or --seq smaller",
+        text, memory.to_string(), works.to_string(), works.count(), works.count());
+  }
+
+  void step_of_settling(const std::string& doing, PolicyRun& run, Budget& budget) {
+    if (progress_.due()) progress_.show({doing, "recording and planning"});
+    step_of(run, &budget);
+  }
+
+  // Element 0 is plain's.
+  std::vector<StepRecord> turn(const Contenders& contenders, std::int64_t number) {
+    const auto count = contenders.runs.size() + 1;
+    std::vector<StepRecord> steps(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto contender = number % 2 == 0 ? i : count - 1 - i;
+      auto* run = contender == 0 ? nullptr : contenders.runs[contender - 1];
+      show_progress(run, number);
+      steps[contender] = run == nullptr ? plain_step() : step_of(*run, contenders.budget);
+    }
+    return steps;
+  }
+
+  void measure(Contenders& contenders, std::int64_t repeats) {
+    for (std::int64_t repeat = 1; repeat <= repeats; ++repeat) {
+      const auto steps = turn(contenders, repeat);
+      add(contenders.plain, steps[0]);
+      add(result_.plain, steps[0]);
+      for (std::size_t i = 0; i < contenders.runs.size(); ++i) {
+        add(contenders.runs[i]->measured, steps[i + 1]);
+        if (contenders.budget != nullptr) {
+          add(contenders.runs[i]->budget, contenders.budget->report());
+        }
+      }
+    }
+    for (auto* run : contenders.runs) run->plain = contenders.plain;
+  }
+
+  StepRecord plain_step() {
     prepare();
     const auto step = workload_.plain_step(batch_);
-    record(result_.plain, step, kind);
     const Outcome outcome(workload_, step);
     if (!reference_) reference_.emplace(outcome);
     REMAT_CHECK(std::isfinite(outcome.loss), Error,
@@ -130,43 +217,32 @@ class Verifier {
                 Error,
                 "the plain step does not repeat itself bit for bit on this machine, so nothing can "
                 "be compared with it; try --threads 1");
+    return step;
   }
 
-  void policy(PolicyRun& run, Turn kind) {
+  StepRecord step_of(PolicyRun& run, Budget* budget) {
     prepare();
-    const auto step = workload_.step(batch_, run.policy);
-    record(run.measured, step, kind);
+    const auto step = budget != nullptr ? workload_.step_within(batch_, *budget)
+                                        : workload_.step(batch_, *run.policy.placement());
     const Outcome outcome(workload_, step);
     run.loss_identical &= outcome.same_loss(*reference_);
     run.gradients_identical &= outcome.same_gradients(*reference_);
     run.buffers_identical &= outcome.same_buffers(*reference_);
+    return step;
   }
 
   void prepare() {
     start_.restore(workload_);
     const auto live = workload_.live_bytes();
     REMAT_CHECK(live == result_.fixed, Error,
-                "{} are live before a step, {} before the first: a step leaks memory",
-                live.to_string(), result_.fixed.to_string());
+                "{} bytes are live before a step, {} before the first: a step leaks memory",
+                live.count(), result_.fixed.count());
   }
 
-  static void record(Measurement& measured, const StepRecord& step, Turn kind) {
-    if (kind == Turn::kWarmUp) {
-      measured.recomputed_calls = step.recomputed_calls;
-      return;
-    }
-    REMAT_CHECK(step.recomputed_calls == measured.recomputed_calls, Error,
-                "{} calls were recomputed in one step, {} in another of the same policy",
-                step.recomputed_calls, measured.recomputed_calls);
-    measured.forward_ns.push_back(step.forward_ns);
-    measured.step_ns.push_back(step.step_ns);
-    measured.peak = std::max(measured.peak, step.peak);
-  }
-
-  void show_progress(std::int64_t number, std::int64_t done, std::int64_t count) {
+  void show_progress(const PolicyRun* run, std::int64_t number) {
     if (!progress_.due()) return;
     progress_.show(
-        {fmt::format("step {}/{}", number * count + done + 1, (options_.repeat + 1) * count),
+        {run == nullptr ? "plain" : run->policy.to_string(),
          number == 0 ? "warming up" : fmt::format("repeat {}/{}", number, options_.repeat)});
   }
 

@@ -26,7 +26,7 @@ namespace remat::cli {
 namespace {
 
 constexpr const char* kOutOfMemoryHint =
-    "out of memory; try a smaller --batch or --seq, or a --policy that keeps less";
+    "out of memory; try a smaller --batch or --seq, a --policy that keeps less, or --memory with what there is";
 
 class Program {
  public:

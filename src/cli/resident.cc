@@ -13,6 +13,7 @@
 #include <remat/error.h>
 
 #include "base/check.h"
+#include "cli/budget_run.h"
 #include "cli/workload.h"
 
 extern char** environ;
@@ -37,12 +38,20 @@ RunOptions tiny(RunOptions options) {
   return options;
 }
 
-void run_steps(const RunOptions& options, const Placement& policy) {
+void run_steps(const RunOptions& options, const Placement& placement) {
   Workload workload(options);
-  const auto step = [&] { return workload.step(workload.next_batch(), policy); };
+  const auto step = [&] { return workload.step(workload.next_batch(), placement); };
   // The first step makes gradients and the optimizer's state, the second has them from the start.
   Workload::warm_up(step);
   step();
+}
+
+void run_steps_within(const RunOptions& options, const BudgetOptions& budget_options) {
+  Budget budget(budget_options);
+  Workload workload(options);
+  const auto step = [&] { return workload.step_within(workload.next_batch(), budget); };
+  Workload::warm_up(step);
+  settle(budget, step);
 }
 
 std::string read_all(int file) {
@@ -81,14 +90,21 @@ std::pair<std::string, int> run(std::vector<std::string> command) {
 
 }  // namespace
 
-Bytes resident_growth(const RunOptions& options, const Placement& policy) {
+Bytes resident_growth(const RunOptions& options, const Policy& policy, std::int64_t effort) {
   run_steps(tiny(options), Placement::none());
   const Bytes before = status("VmRSS");
-  run_steps(options, policy);
+  if (const auto* budget = policy.budget()) {
+    REMAT_CHECK(budget->size(), InvalidArgument,
+                "--resident-of {}: give the budget as a size: measuring the plain step would be seen too",
+                policy.to_string());
+    run_steps_within(options, {*budget->size(), effort});
+  } else {
+    run_steps(options, *policy.placement());
+  }
   return status("VmHWM") - before;
 }
 
-Bytes resident_growth_in_child(std::vector<std::string> command, const Placement& policy) {
+Bytes resident_growth_in_child(std::vector<std::string> command, const Policy& policy) {
   command.insert(command.end(), {"--resident-of", policy.to_string()});
   const auto [out, status] = run(std::move(command));
   REMAT_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0 && !out.empty(), Error,

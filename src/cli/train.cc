@@ -180,6 +180,8 @@ void check_saving(const TrainOptions& options) {
 ExitStatus find(const TrainOptions& options) {
   REMAT_CHECK(options.memory && options.memory->size(), InvalidArgument,
               "--find-largest needs --memory with a size: say what is to fit, as in --find-largest batch --memory 2GiB");
+  REMAT_CHECK(options.effort == 0, InvalidArgument,
+              "--effort {}: --find-largest searches no plans; leave --effort out", options.effort);
   for (const auto& [flag, value] :
        {std::pair<const char*, const std::string&>{"--save", options.save},
         {"--resume", options.resume},
@@ -268,13 +270,16 @@ std::unique_ptr<AtomicFile> open_report(const TrainOptions& options) {
 
 // nullptr without --memory.
 std::unique_ptr<Budget> make_budget(const TrainOptions& options) {
+  REMAT_CHECK(options.memory || options.effort == 0, InvalidArgument,
+              "--effort {} needs --memory: it is for the search of a plan, as in --memory 50%",
+              options.effort);
   if (!options.memory) return nullptr;
   check_budget(options.run);
   REMAT_CHECK(options.policy.to_string() == Placement::none().to_string(), InvalidArgument,
               "--memory with --policy {}: the budget itself decides what is made again; leave --policy out",
               options.policy.to_string());
   const auto memory = options.memory->bytes([&] { return measure_plain(options.run); });
-  return std::make_unique<Budget>(BudgetOptions{memory});
+  return std::make_unique<Budget>(BudgetOptions{memory, options.effort});
 }
 
 void add_saving_flags(CLI::App& verb, TrainOptions& options) {
@@ -327,6 +332,7 @@ CLI::App* add_train(CLI::App& program, TrainOptions& options) {
                    "Where the budget's report goes at the end, as JSON (docs/budget.md)")
       ->type_name("FILE")
       ->group("Memory");
+  add_effort_flag(*verb, options.effort)->group("Memory");
   add_find_flags(*verb, options.find);
   verb->footer(
       "Ctrl-C stops after the step it is in, saves if --save is given, prints the summary and exits\n"

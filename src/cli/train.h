@@ -24,6 +24,7 @@ struct TrainOptions {
   FindOptions find;
   std::optional<MemoryChoice> memory;  ///< a budget for each step, or what is to fit
   std::string report;                  ///< where that goes which the budget tells at the end
+  std::int64_t effort = 0;             ///< of the search of plans for it; 0: the default
   std::int64_t save_every = 0;         ///< steps; 0: at the end only
   std::int64_t val_every = 0;          ///< steps; 0: at the end only
   std::optional<std::int64_t> sample;  ///< tokens at the end; unless given, some for people to read

@@ -7,6 +7,7 @@
 
 #include <torch/version.h>
 
+#include "cli/budget_run.h"
 #include "cli/choices.h"
 #include "cli/format.h"
 #include "report/text_table.h"
@@ -61,9 +62,9 @@ std::vector<std::string> plain_row(const Verification& verification) {
 }
 
 std::vector<std::string> policy_row(const PolicyRun& run, const Verification& verification) {
-  const auto& [plain, measured] = std::tie(verification.plain, run.measured);
+  const auto& [plain, measured] = std::tie(run.plain, run.measured);
   const auto activations = measured.peak - verification.fixed;
-  const auto plain_activations = plain.peak - verification.fixed;
+  const auto plain_activations = verification.plain.peak - verification.fixed;
   return {run.policy.to_string(),
           measured.peak.to_string(),
           resident_text(measured),
@@ -73,15 +74,37 @@ std::vector<std::string> policy_row(const PolicyRun& run, const Verification& ve
           format_duration_ns(median_ns(measured.step_ns)),
           fmt::format("{:.2f}", paired_ratio(measured.step_ns, plain.step_ns)),
           fmt::format("{:.2f}", paired_ratio(measured.forward_ns, plain.forward_ns)),
-          std::to_string(measured.recomputed_calls),
+          run.budget ? fmt::format("{} ops", run.budget->replays)
+                     : std::to_string(measured.recomputed_calls),
           run.identical() ? "yes" : "NO"};
 }
 
-std::string verdict(const Verification& verification) {
-  if (verification.identical()) {
-    return "identical: loss, gradients, buffers and stepped parameters equal plain's, bit for bit\n";
-  }
+// A line for each budget.
+std::string plans_text(const Verification& verification) {
   std::string text;
+  for (const auto& run : verification.runs) {
+    if (!run.budget) continue;
+    text += fmt::format(
+        "{} is {}: plan of {} at its peak, {:.1f} % slower, no plan less than {:.1f} %\n",
+        run.policy.to_string(), run.budget->memory.to_string(),
+        run.budget->predicted_peak.to_string(), predicted_overhead_percent(*run.budget),
+        lower_bound_overhead_percent(*run.budget));
+  }
+  return text;
+}
+
+std::string verdict(const Verification& verification) {
+  std::string text;
+  for (const auto& run : verification.runs) {
+    if (run.within_budget()) continue;
+    text += fmt::format("EXCEEDS its budget of {} bytes: {}, {} at its peak\n",
+                        run.budget->memory.count(), run.policy.to_string(),
+                        run.budget->tracked_peak.count());
+  }
+  if (verification.identical()) {
+    return text +
+           "identical: loss, gradients, buffers and stepped parameters equal plain's, bit for bit\n";
+  }
   for (const auto& run : verification.runs) {
     if (run.identical()) continue;
     text +=
@@ -90,6 +113,24 @@ std::string verdict(const Verification& verification) {
                     run.buffers_identical ? "" : " buffers");
   }
   return text;
+}
+
+Json json_of(const PolicyRun& run) {
+  Json json = {{"policy", run.policy.to_string()},
+               {"peak_bytes", run.measured.peak.count()},
+               {"rss_peak_bytes", resident_json(run.measured)},
+               {"step_ns", median_ns(run.measured.step_ns)},
+               {"forward_ns", median_ns(run.measured.forward_ns)},
+               {"gradients_identical", run.gradients_identical},
+               {"buffers_identical", run.buffers_identical},
+               {"loss_identical", run.loss_identical},
+               {"recomputed_calls", run.measured.recomputed_calls}};
+  if (run.budget) {
+    json["budget_bytes"] = run.budget->memory.count();
+    json["predicted_peak_bytes"] = run.budget->predicted_peak.count();
+    json["lower_bound_overhead_percent"] = lower_bound_overhead_percent(*run.budget);
+  }
+  return json;
 }
 
 }  // namespace
@@ -105,17 +146,7 @@ std::string json_report(const Verification& verification) {
                      {"step_ns", median_ns(plain.step_ns)},
                      {"forward_ns", median_ns(plain.forward_ns)}};
   report["runs"] = Json::array();
-  for (const auto& run : verification.runs) {
-    report["runs"].push_back({{"policy", run.policy.to_string()},
-                              {"peak_bytes", run.measured.peak.count()},
-                              {"rss_peak_bytes", resident_json(run.measured)},
-                              {"step_ns", median_ns(run.measured.step_ns)},
-                              {"forward_ns", median_ns(run.measured.forward_ns)},
-                              {"gradients_identical", run.gradients_identical},
-                              {"buffers_identical", run.buffers_identical},
-                              {"loss_identical", run.loss_identical},
-                              {"recomputed_calls", run.measured.recomputed_calls}});
-  }
+  for (const auto& run : verification.runs) report["runs"].push_back(json_of(run));
   return report.dump(2) + "\n";
 }
 
@@ -138,9 +169,9 @@ std::string text_report(const Verification& verification, const VerifyOptions& o
       "{}\n{}\n"
       "resident: growth of a process of its own, from before the model to its peak\n"
       "activations: peak less the {} live before the forward; ratios are to plain, forward is one\n"
-      "of forward times; recomputed: calls of a block in one step\n{}",
+      "of forward times; recomputed: calls of a block in one step; ops: single operators\n{}{}",
       what_was_run(verification, options, parameters), table.to_string(),
-      verification.fixed.to_string(), verdict(verification));
+      verification.fixed.to_string(), plans_text(verification), verdict(verification));
 }
 
 }  // namespace remat::cli

@@ -8,7 +8,8 @@
 namespace remat::cli {
 
 /// {"plain": {...}, "runs": [{...}, ...]}: bytes and nanoseconds as integers, medians of the repeats.
-/// "rss_peak_bytes" is null where it was not measured.
+/// "rss_peak_bytes" is null where it was not measured; only runs within a budget have "budget_bytes",
+/// "predicted_peak_bytes" and "lower_bound_overhead_percent".
 std::string json_report(const Verification& verification);
 
 /// A line on what was run, a table, and the verdict.

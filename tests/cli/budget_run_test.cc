@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/train.h"
-#include "tests/cli/run_here.h"
 #include "tests/cli/run_remat.h"
 #include "tests/cli/small_runs.h"
 
@@ -17,29 +16,23 @@ namespace {
 
 using ::remat::testing::Arguments;
 using ::remat::testing::content_of;
+using ::remat::testing::expect_refused;
 using ::remat::testing::joined;
-using ::remat::testing::lines_of;
+using ::remat::testing::json_of;
 using ::remat::testing::run_here;
 using ::remat::testing::run_remat;
 using ::remat::testing::TemporaryFile;
 using ::remat::testing::tiny;
+using ::remat::testing::wide;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 using Json = nlohmann::json;
 
-// Activations are most of what a step takes, and its largest tensors a small part of them.
-Arguments wide(const Arguments& more) { return joined({"--seq", "96", "--batch", "4"}, more); }
-
-class BudgetRun : public ::testing::Test {
+class BudgetRun : public remat::testing::SmallRuns {
  protected:
   Json train(const Arguments& more) const {
-    const auto run = run_remat(tiny("train", file_, joined(wide({"--json"}), more)));
-    EXPECT_EQ(run.status, kDone) << run.err;
-    return run.status == kDone ? Json::parse(run.out) : Json();
+    return json_of(run_remat(tiny("train", text_, joined(wide({"--json"}), more))));
   }
-
-  TemporaryFile file_{remat::testing::repetitive_text()};
 };
 
 TEST_F(BudgetRun, TrainsToTheSameLossWithinHalfTheActivations) {
@@ -74,7 +67,7 @@ TEST_F(BudgetRun, SavesTheSameState) {
 }
 
 TEST_F(BudgetRun, TakesASizeAndSaysHowItWent) {
-  const auto run = run_remat(tiny("train", file_, {"--memory", "1GiB", "--sample", "0"}));
+  const auto run = run_remat(tiny("train", text_, {"--memory", "1GiB", "--sample", "0"}));
   ASSERT_EQ(run.status, kDone) << run.err;
   EXPECT_THAT(run.out,
               AllOf(HasSubstr("budget      1.00 GiB; last step "), HasSubstr(" tracked, 0 of "),
@@ -86,39 +79,29 @@ TEST_F(BudgetRun, WritesItsReport) {
   const auto summary = train({"--memory", "1GiB", "--report", report.path()});
   EXPECT_EQ(Json::parse(content_of(report.path())), summary.at("budget"));
   EXPECT_EQ(summary.at("budget").at("plans").size(), 1U);
-  const auto without = run_here(tiny("train", file_, {"--report", report.path()}));
+  const auto without = run_here(tiny("train", text_, {"--report", report.path()}));
   EXPECT_EQ(without.status, kUsage);
   EXPECT_THAT(without.err, AllOf(HasSubstr("--report "), HasSubstr("needs --memory")));
 }
 
 TEST_F(BudgetRun, ExitsWithThreeWhereAStepDoesNotFit) {
-  const auto run = run_remat(tiny("train", file_, {"--memory", "100KiB"}));
-  EXPECT_EQ(run.status, kNoPlanFits);
-  EXPECT_EQ(run.out, "");
-  EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
-  EXPECT_THAT(run.err, AllOf(HasSubstr("remat train: "), HasSubstr("aten::")));
+  const auto run = run_remat(tiny("train", text_, {"--memory", "100KiB"}));
+  expect_refused(run, AllOf(HasSubstr("remat train: "), HasSubstr("aten::")), kNoPlanFits);
 }
 
 TEST_F(BudgetRun, RefusesWhatCannotBe) {
-  struct Case {
-    Arguments more;
-    const char* said;
-  };
-  const std::vector<Case> cases = {
-      {{"--memory", "1GiB", "--policy", "sqrt"}, "leave --policy out"},
-      {{"--memory", "0"}, "--memory"},
-      {{"--memory", "0%"}, "1% to 100%"},
-      {{"--memory", "101%"}, "1% to 100%"},
-      {{"--memory", "5.5%"}, "1% to 100%"},
-      {{"--memory", "%"}, "1% to 100%"},
-      {{"--memory", "lots"}, "lots"},
-  };
-  for (const auto& bad : cases) {
-    const auto run = run_here(tiny("train", file_, bad.more));
-    EXPECT_EQ(run.status, kUsage) << run.err;
-    EXPECT_THAT(lines_of(run.err), SizeIs(1)) << run.err;
-    EXPECT_THAT(run.err, HasSubstr(bad.said));
-  }
+  expect_usage_errors("train", {
+                                   {{"--memory", "1GiB", "--policy", "sqrt"}, "leave --policy out"},
+                                   {{"--memory", "0"}, "--memory"},
+                                   {{"--memory", "0%"}, "1% to 100%"},
+                                   {{"--memory", "101%"}, "1% to 100%"},
+                                   {{"--memory", "5.5%"}, "1% to 100%"},
+                                   {{"--memory", "%"}, "1% to 100%"},
+                                   {{"--memory", "lots"}, "lots"},
+                                   {{"--effort", "9"}, "--effort 9 needs --memory"},
+                                   {{"--memory", "1GiB", "--effort", "0"},
+                                    "--effort: must be a whole number from 1"},
+                               });
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ Verification with_one_run(bool loss, bool gradients, bool buffers) {
   verification.plain.step_ns = {1000, 2000, 3000};
   verification.plain.peak = Bytes(5000);
   verification.plain.resident = Bytes(6 << 20);
-  PolicyRun run{Placement::full(), {}};
+  PolicyRun run;
+  run.policy = Placement::full();
+  run.plain = verification.plain;
   run.measured.forward_ns = {20, 20, 30};
   run.measured.step_ns = {1500, 5000, 4500};
   run.measured.peak = Bytes(2000);
@@ -52,6 +54,52 @@ TEST(VerifyReport, PairsTheTimesOfARepeat) {
   // Activations 1000 of 4000 bytes; steps 1.5, 2.5 and 1.5 times plain's; forwards 2, 1 and 1 times.
   EXPECT_THAT(text, ::testing::ContainsRegex("full +.*0\\.25 .* 1\\.50 +1\\.00 +4 +yes"));
   EXPECT_THAT(text, AllOf(HasSubstr("bit for bit"), Not(HasSubstr("DIFFERS"))));
+}
+
+Verification within(Bytes budget) {
+  auto verification = with_one_run(true, true, true);
+  auto& run = verification.runs[0];
+  run.policy = Policy::parse("budget:25%");
+  run.budget.emplace();
+  run.budget->memory = budget;
+  run.budget->tracked_peak = run.measured.peak;
+  run.budget->predicted_peak = Bytes(1900);
+  run.budget->plain_time = std::chrono::nanoseconds(1000);
+  run.budget->predicted_time = std::chrono::nanoseconds(1100);
+  run.budget->lower_bound_time = std::chrono::nanoseconds(1080);
+  run.budget->replays = 7;
+  return verification;
+}
+
+TEST(VerifyReport, JsonHasBudgets) {
+  const auto run = nlohmann::json::parse(json_report(within(Bytes(2000)))).at("runs").at(0);
+  EXPECT_EQ(run.at("policy"), "budget:25%");
+  EXPECT_EQ(run.at("budget_bytes"), 2000);
+  EXPECT_EQ(run.at("predicted_peak_bytes"), 1900);
+  EXPECT_NEAR(run.at("lower_bound_overhead_percent"), 8, 1e-9);
+}
+
+TEST(VerifyReport, ShowsBudgetsWithTheirPlans) {
+  const auto text = text_of(within(Bytes(2000)));
+  EXPECT_THAT(text, ::testing::ContainsRegex("budget:25% .* 1\\.50 +1\\.00 +7 ops +yes"));
+  EXPECT_THAT(text,
+              HasSubstr("budget:25% is 1.95 KiB: plan of 1.86 KiB at its peak, 10.0 % slower, no "
+                        "plan less than 8.0 %\n"));
+  EXPECT_THAT(text, Not(HasSubstr("EXCEEDS")));
+}
+
+TEST(VerifyReport, SaysWhatTookMoreThanItsBudget) {
+  EXPECT_TRUE(within(Bytes(2000)).within_budgets());
+  EXPECT_FALSE(within(Bytes(1999)).within_budgets());
+  EXPECT_THAT(text_of(within(Bytes(1999))),
+              HasSubstr("EXCEEDS its budget of 1999 bytes: budget:25%, 2000 at its peak\n"));
+}
+
+// The plain steps of a budget's repeats are others than those of the other policies.
+TEST(VerifyReport, PairsTheTimesOfABudgetWithItsOwnPlainSteps) {
+  auto verification = within(Bytes(2000));
+  verification.runs[0].plain.step_ns = {500, 2500, 1500};
+  EXPECT_THAT(text_of(verification), ::testing::ContainsRegex("budget:25% .* 3\\.00 +1\\.00"));
 }
 
 TEST(VerifyReport, ShowsResidentMemoryBesideTheTrackedPeak) {
