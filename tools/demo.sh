@@ -28,5 +28,5 @@ write_text >"$text"
 [[ -s $text ]] || fail "found no text: neither debian-reference-en nor /usr/share/common-licenses"
 echo "The text: $text, $(wc -c <"$text") bytes"
 
-show "$build/remat" verify --text "$text" --policy full --policy every:2 --policy sqrt
-show "$build/remat" train --text "$text" --policy sqrt
+show "$build/remat" verify --text "$text" --policy full --policy sqrt --policy budget:50%
+show "$build/remat" train --text "$text" --memory 50%
