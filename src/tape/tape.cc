@@ -35,7 +35,11 @@ Tape::Tape(TapeOptions options)
   options_.group->join(*this);
 }
 
-Tape::~Tape() { options_.group->leave(*this); }
+// One that has finished has left: it may die on a thread that holds another tape's mutex, with which none may
+// wait for the group's.
+Tape::~Tape() {
+  if (!finished_) options_.group->leave(*this);
+}
 
 Tape::Scope::Scope(Tape& tape)
     : outer_(current_tape),
