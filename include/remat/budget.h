@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <remat/bytes.h>
 #include <remat/error.h>
@@ -24,13 +25,15 @@ class Module;
 namespace remat {
 
 struct BudgetOptions {
-  /// What the whole step may use of the CPU's memory as LibTorch allocates it: parameters, gradients, optimizer
-  /// state, activations, workspace.
+  /// What the whole step may use of the device's memory as LibTorch allocates it: parameters, gradients,
+  /// optimizer state, activations, workspace.
   Bytes memory;
   /// How long plans are searched for, in operators simulated; 0 means about 2 s (default_effort).
   std::int64_t effort = 0;
   /// Plans kept at a time, one for each sequence of operators and shapes that steps have had.
   std::int64_t plans = 8;
+  /// The device whose memory is budgeted. What lies elsewhere is left alone.
+  c10::Device device = c10::kCPU;
 };
 
 /// Values that autograd saved in a step, and the bytes of their storages.
@@ -109,7 +112,8 @@ std::ostream& operator<<(std::ostream& stream, const BudgetReport& report);
 /// Source: docs/budget.md
 std::string to_json(const BudgetReport& report);
 
-/// How many bytes training may use, and the plans for it. One for each process: a second one is an error.
+/// How many bytes of a device training may use, and the plans for it. One for each device and process: a second one
+/// is an error.
 ///
 ///     remat::Budget budget({.memory = remat::Bytes::parse("2GiB")});
 ///     for (auto& batch : data) {
@@ -128,8 +132,12 @@ std::string to_json(const BudgetReport& report);
 ///
 /// Making a budget installs an allocator that counts what LibTorch's own hands out (memory.h); call
 /// use_huge_page_allocator() before, if you want that.
-/// Errors:   InvalidArgument for options that cannot be; Error if another allocator has been installed, or there
-///           is a budget already.
+///
+/// On a device, what was let go of is made again on the stream on which the step began; what operators on other
+/// streams make is kept. Times are measured by waiting for the device after each operator, in the steps that are
+/// audited. Values are packed on the CPU only. CUDA needs LibTorch 2.11.
+/// Errors:   InvalidArgument for options that cannot be; Error if another allocator has been installed, there is a
+///           budget for the device already, or its memory cannot be counted.
 /// Threads:  any, at the same time: they share the bytes, and steps let go of values for each other. A step is
 ///           planned for only if no other ran beside it: let steps of each kind run alone three times first. Steps
 ///           that run beside others follow the plans that there are.

@@ -21,18 +21,20 @@ struct Range {
   Bytes plain;
 };
 
-Range range_of(Bytes refused, std::int64_t effort, const std::function<void(Budget&)>& step) {
-  Budget budget({kAmple, effort});
+Range range_of(const BudgetOptions& refused, const std::function<void(Budget&)>& step) {
+  BudgetOptions ample = refused;
+  ample.memory = kAmple;
+  Budget budget(ample);
   step(budget);
   GraphPlanOptions options;
-  options.memory = refused;
-  options.effort = effort;
+  options.memory = refused.memory;
+  options.effort = refused.effort;
   return {plan_graph(*budget.graph(), options).min_feasible, budget.report().tracked_peak};
 }
 
-bool works(Bytes memory, std::int64_t effort, const std::function<void(Budget&)>& step) {
+bool works(const BudgetOptions& options, const std::function<void(Budget&)>& step) {
   try {
-    Budget budget({memory, effort});
+    Budget budget(options);
     settle(budget, [&] { step(budget); });
     return true;
   } catch (const BudgetError&) {
@@ -42,13 +44,14 @@ bool works(Bytes memory, std::int64_t effort, const std::function<void(Budget&)>
 
 }  // namespace
 
-Bytes smallest_working_budget(Bytes refused, std::int64_t effort,
+Bytes smallest_working_budget(const BudgetOptions& refused,
                               const std::function<void(Budget&)>& step) {
-  const auto [planned, plain] = range_of(refused, effort, step);
-  const Bytes least = std::max(planned, refused);
+  const auto [planned, plain] = range_of(refused, step);
+  const Bytes least = std::max(planned, refused.memory);
   for (int i = 0; i <= kTries; ++i) {
-    const Bytes memory = least + (plain - least) * i / kTries;
-    if (memory > refused && works(memory, effort, step)) return memory;
+    BudgetOptions tried = refused;
+    tried.memory = least + (plain - least) * i / kTries;
+    if (tried.memory > refused.memory && works(tried, step)) return tried.memory;
   }
   fail<Error>("a step of {} at its peak does not fit a budget of as much", plain.to_string());
 }

@@ -22,11 +22,10 @@ CLI::Option* add_effort_flag(CLI::App& verb, std::int64_t& effort) {
       ->type_name("N");
 }
 
-void check_budget(const RunOptions& options) {
-  REMAT_CHECK(options.device.is_cpu(), InvalidArgument,
-              "a budget, as by --memory, keeps a step within the CPU's memory, and --device {} computes "
-              "elsewhere; leave one out",
-              options.device.str());
+BudgetOptions budget_options(const RunOptions& options, Bytes memory, std::int64_t effort) {
+  BudgetOptions budget{memory, effort};
+  budget.device = options.device;
+  return budget;
 }
 
 PlainMemory measure_plain(const RunOptions& options) {

@@ -18,8 +18,8 @@ namespace remat::cli {
 /// Adds --effort; 0 unless it is given.
 CLI::Option* add_effort_flag(CLI::App& verb, std::int64_t& effort);
 
-/// Errors: InvalidArgument if there can be no budget for such a run.
-void check_budget(const RunOptions& options);
+/// A budget of the memory of the run's device.
+BudgetOptions budget_options(const RunOptions& options, Bytes memory, std::int64_t effort);
 
 /// Memory of a plain step of such a run, which it makes, measures and lets go of.
 /// Errors: as Workload.

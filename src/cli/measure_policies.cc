@@ -154,15 +154,16 @@ class Verifier {
       return PlainMemory{result_.fixed, result_.plain.peak};
     });
     const auto text = run.policy.to_string();
+    const auto asked = budget_options(options_.run, memory, options_.effort);
     try {
-      Budget budget({memory, options_.effort});
+      Budget budget(asked);
       settle(budget, [&] { step_of_settling(text, run, budget); });
       Contenders contenders{{&run}, &budget, {}};
       measure(contenders, options_.repeat);
       return;
     } catch (const BudgetError&) {
     }
-    const auto works = smallest_working_budget(memory, options_.effort, [&](Budget& budget) {
+    const auto works = smallest_working_budget(asked, [&](Budget& budget) {
       step_of_settling(text + " does not fit, searching what does", run, budget);
     });
     fail<BudgetError>(

@@ -30,12 +30,13 @@ std::string name_of_run(const RunOptions& run) {
 /// Takes plain steps, and steps on the tape beside them, in turns: what slows the machine slows both.
 class Profiler {
  public:
-  Profiler(Workload& workload, std::int64_t steps) : workload_(workload), steps_(steps) {}
+  Profiler(Workload& workload, const RunOptions& options)
+      : workload_(workload), options_(options) {}
 
   ProfiledStep run() {
     workload_.warm_up([this] { return plain_step(); });
     result_.plain_ns.clear();
-    for (std::int64_t i = 0; i < steps_; ++i) record();
+    for (std::int64_t i = 0; i < options_.steps; ++i) record();
     result_.graph = plan::with_median_times(graphs_);
     follow();
     return std::move(result_);
@@ -50,7 +51,7 @@ class Profiler {
 
   void record() {
     plain_step();
-    Budget budget({kUnlimited});
+    Budget budget(budget_options(options_, kUnlimited, 0));
     budget.name_parameters(workload_.model());
     const auto record = workload_.step_within(workload_.next_batch(), budget);
     result_.recorded_ns.push_back(record.step_ns);
@@ -59,10 +60,10 @@ class Profiler {
   }
 
   void follow() {
-    Budget budget({kUnlimited});
+    Budget budget(budget_options(options_, kUnlimited, 0));
     const auto step = [&] { return workload_.step_within(workload_.next_batch(), budget); };
     for (std::int64_t i = 0; i < kMostUnknown && !knows(budget.report()); ++i) step();
-    for (std::int64_t i = 0; i < steps_; ++i) {
+    for (std::int64_t i = 0; i < options_.steps; ++i) {
       plain_step();
       result_.followed_ns.push_back(step().step_ns);
     }
@@ -71,7 +72,7 @@ class Profiler {
   static bool knows(const BudgetReport& report) { return report.planned && !report.audited; }
 
   Workload& workload_;
-  std::int64_t steps_;
+  const RunOptions& options_;
   ProfiledStep result_;
   std::vector<OpGraph> graphs_;
 };
@@ -94,11 +95,10 @@ CLI::App* add_profile(CLI::App& program, ProfileOptions& options) {
 
 ExitStatus profile(const ProfileOptions& options) {
   check(options.run, {});
-  check_budget(options.run);
   const auto out =
       options.out.empty() ? nullptr : std::make_unique<AtomicFile>("--out", options.out);
   Workload workload(options.run);
-  auto step = Profiler(workload, options.run.steps).run();
+  auto step = Profiler(workload, options.run).run();
   step.graph.name = name_of_run(options.run);
   if (out) {
     out->write(to_json(step.graph));

@@ -97,7 +97,7 @@ Bytes resident_growth(const RunOptions& options, const Policy& policy, std::int6
     REMAT_CHECK(budget->size(), InvalidArgument,
                 "--resident-of {}: give the budget as a size: measuring the plain step would be seen too",
                 policy.to_string());
-    run_steps_within(options, {*budget->size(), effort});
+    run_steps_within(options, budget_options(options, *budget->size(), effort));
   } else {
     run_steps(options, *policy.placement());
   }

@@ -274,12 +274,11 @@ std::unique_ptr<Budget> make_budget(const TrainOptions& options) {
               "--effort {} needs --memory: it is for the search of a plan, as in --memory 50%",
               options.effort);
   if (!options.memory) return nullptr;
-  check_budget(options.run);
   REMAT_CHECK(options.policy.to_string() == Placement::none().to_string(), InvalidArgument,
               "--memory with --policy {}: the budget itself decides what is made again; leave --policy out",
               options.policy.to_string());
   const auto memory = options.memory->bytes([&] { return measure_plain(options.run); });
-  return std::make_unique<Budget>(BudgetOptions{memory, options.effort});
+  return std::make_unique<Budget>(budget_options(options.run, memory, options.effort));
 }
 
 void add_saving_flags(CLI::App& verb, TrainOptions& options) {

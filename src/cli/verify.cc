@@ -70,7 +70,6 @@ void check(const VerifyOptions& options) {
     any_budget |= policy.budget() != nullptr;
   }
   check(options.run, placements);
-  if (any_budget) check_budget(options.run);
   REMAT_CHECK(any_budget || options.effort == 0, InvalidArgument,
               "--effort {} needs a budget: give --memory, or a policy as in --policy budget:50%",
               options.effort);

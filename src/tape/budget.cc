@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <exception>
 #include <iterator>
 #include <map>
@@ -13,7 +12,6 @@
 #include <vector>
 
 #include <remat/budget.h>
-#include <remat/memory.h>
 #include <remat/planner.h>
 
 #include "base/atomic_file.h"
@@ -23,7 +21,7 @@
 #include "tape/plan_file.h"
 #include "tape/saved_counts.h"
 #include "tape/tape.h"
-#include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/device_ledger.h"
 #include "torch_bridge/graph_task.h"
 
 namespace remat {
@@ -47,9 +45,28 @@ constexpr const char* kPinned = "because of results that cannot be made again";
 // A plan that did not hold what it promised is made anew for less memory, so many times.
 constexpr std::int64_t kCorrections = 4;
 
-std::atomic<bool> budget_exists{false};
+/// The devices that have a budget.
+class BudgetedDevices {
+ public:
+  /// False if it has one already.
+  bool add(c10::Device device) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return names_.insert(device.str()).second;
+  }
+  void remove(c10::Device device) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    names_.erase(device.str());
+  }
 
-Bytes live_now() { return *live_cpu_bytes(); }
+ private:
+  std::mutex mutex_;
+  std::set<std::string> names_;
+};
+
+BudgetedDevices& budgeted_devices() {
+  static BudgetedDevices devices;
+  return devices;
+}
 
 }  // namespace
 
@@ -57,7 +74,14 @@ Bytes live_now() { return *live_cpu_bytes(); }
 class Budget::Impl {
  public:
   explicit Impl(BudgetOptions options)
-      : options_(options), live_at_first_(live_now()), process_at_first_(process_memory()) {}
+      : options_(options),
+        memory_(torch_bridge::ledger_of(options.device, "remat::Budget")),
+        live_at_first_(live_now()) {
+    if (options.device.is_cpu()) process_at_first_ = process_memory();
+  }
+
+  torch_bridge::MemoryLedger& memory() const { return memory_; }
+  Bytes live_now() const { return Bytes(memory_.live_bytes()); }
 
   void include(Bytes bytes) {
     const Lock lock(mutex_);
@@ -133,6 +157,7 @@ class Budget::Impl {
   std::int64_t begun_ = 0, running_ = 0;
   std::int64_t crowded_ = 0;  // steps up to this number have run beside another
   BudgetOptions options_;
+  torch_bridge::MemoryLedger& memory_;
   Bytes included_;
   tape::ParameterNames names_;
   std::vector<std::shared_ptr<tape::StepPlan>> plans_;  // the latest first
@@ -162,6 +187,7 @@ Budget::Impl::Begun Budget::Impl::begin_step() {
 
 tape::TapeOptions Budget::Impl::tape_options() {
   tape::TapeOptions options;
+  options.memory = &memory_;
   options.limit = limit().count();
   options.group = group_;
   options.unseen = included_.count();
@@ -372,14 +398,18 @@ Budget::Budget(BudgetOptions options) {
               "remat::Budget: effort is a number of operators, 0 or more, not {}", options.effort);
   REMAT_CHECK(options.plans > 0, InvalidArgument,
               "remat::Budget: at least one plan has to be kept, not {}", options.plans);
-  torch_bridge::CpuAllocator::install_counting("remat::Budget");
-  REMAT_CHECK(!budget_exists.exchange(true), Error,
-              "remat::Budget: there is a budget for the CPU already. Share it between steps and threads, or "
-              "destroy it first.");
-  impl_ = std::make_shared<Impl>(options);
+  options.device = torch_bridge::with_index(options.device);
+  // What a step does is undone by the numbers of allocations, which the CPU's always have.
+  torch_bridge::ledger_of(c10::kCPU, "remat::Budget");
+  auto impl = std::make_shared<Impl>(options);
+  REMAT_CHECK(budgeted_devices().add(options.device), Error,
+              "remat::Budget: there is a budget for {} already. Share it between steps and threads, or destroy it "
+              "first.",
+              options.device.str());
+  impl_ = std::move(impl);
 }
 
-Budget::~Budget() { budget_exists = false; }
+Budget::~Budget() { budgeted_devices().remove(impl_->memory().device()); }
 
 void Budget::audit_next_step() { impl_->audit_next_step(); }
 void Budget::save(const std::string& path) const { impl_->save(path); }
@@ -395,10 +425,14 @@ const OpGraph* Budget::graph() const { return impl_->graph(); }
 class Step::Impl {
  public:
   explicit Impl(std::shared_ptr<Budget::Impl> budget)
-      : budget_(std::move(budget)), tape_(make_tape()), at_start_(live_now()), scope_(*tape_) {}
+      : budget_(std::move(budget)),
+        tape_(make_tape()),
+        at_start_(budget_->live_now()),
+        peak_(budget_->memory()),
+        scope_(*tape_) {}
 
   ~Impl() {
-    const Bytes peak = at_start_ + tracker_.peak_bytes();
+    const Bytes peak = at_start_ + peak_.peak();
     tape_->finish();
     const tape::Failure failure = tape_->failure();
     if (tape_->ran_out() || failure != tape::Failure::kNone) torch_bridge::drop_queued_gradients();
@@ -406,7 +440,7 @@ class Step::Impl {
     if (undone_after_ != nullptr) *undone_after_ = undone ? failure : tape::Failure::kNone;
     const bool cut_off = std::uncaught_exceptions() > exceptions_at_start_;
     try {
-      budget_->step_ended({number_, tape_, at_start_, peak, live_now(), cut_off, failure});
+      budget_->step_ended({number_, tape_, at_start_, peak, budget_->live_now(), cut_off, failure});
     } catch (
         const std::exception&) {  // there is no plan of this step then; the next one is recorded
     }
@@ -437,7 +471,7 @@ class Step::Impl {
   std::shared_ptr<tape::Tape> tape_;
   int exceptions_at_start_ = std::uncaught_exceptions();
   Bytes at_start_;
-  MemoryTracker tracker_;
+  torch_bridge::LedgerReader peak_;
   tape::Tape::Scope scope_;
 };
 

@@ -3,15 +3,10 @@
 #include <algorithm>
 
 #include "torch_bridge/backward_node.h"
-#include "torch_bridge/cpu_allocator.h"
 #include "torch_bridge/graph_task.h"
 
 namespace remat::tape {
 namespace {
-
-using torch_bridge::CpuAllocator;
-
-torch_bridge::CpuLedger& ledger() { return CpuAllocator::installed()->ledger(); }
 
 /// Where nothing is recorded.
 std::string what_runs() {
@@ -27,13 +22,19 @@ std::uint64_t mixed(std::uint64_t signature, std::uint64_t word) {
   return signature ^ (signature >> 29);
 }
 
-MomentMeter::MomentMeter(StepRecord& record, bool measures)
-    : record_(record), measures_(measures && CpuAllocator::installed() != nullptr) {
-  if (measures_) ledger().subscribe(&counters_);
+// Steps on devices of different kinds are different steps.
+MomentMeter::MomentMeter(StepRecord& record, torch_bridge::MemoryLedger& ledger,
+                         const torch_bridge::HomeStream& home, bool measures)
+    : record_(record),
+      ledger_(ledger),
+      home_(home),
+      measures_(measures),
+      signature_(static_cast<std::uint64_t>(ledger.device().type())) {
+  if (measures_) ledger_.subscribe(&counters_);
 }
 
 MomentMeter::~MomentMeter() {
-  if (measures_) ledger().unsubscribe(&counters_);
+  if (measures_) ledger_.unsubscribe(&counters_);
 }
 
 // ---- moments ------------------------------------------------------------------------------------------
@@ -64,6 +65,7 @@ void MomentMeter::stop_clock() {
   if (!is_open_ || !clock_runs_) return;
   clock_runs_ = false;
   if (!measures_) return;
+  home_.wait();
   const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began_);
   record_.moments.back().nanoseconds += std::max<std::int64_t>(passed.count() - excluded_, 0);
 }
@@ -76,14 +78,14 @@ void MomentMeter::close() {
   note_others();
   look_around();
   Moment& moment = record_.moments.back();
-  moment.live_after = ledger().locked([&] { return counters_.live(c10::kCPU).count(); });
+  moment.live_after = ledger_.locked([&] { return counters_.live(ledger_.device()).count(); });
   moment.alive_after = alive_bytes_;
 }
 
 /// What was allocated at most, since it was noted last, beside what was alive all that time.
 void MomentMeter::note_others() {
-  const std::int64_t peak = ledger().locked([&] {
-    const std::int64_t bytes = counters_.peak(c10::kCPU).count();
+  const std::int64_t peak = ledger_.locked([&] {
+    const std::int64_t bytes = counters_.peak(ledger_.device()).count();
     counters_.reset_peak();
     return bytes;
   });
@@ -129,14 +131,16 @@ bool MomentMeter::other_op() {
 
 void MomentMeter::before_replay() {
   if (!measures_ || replaying_++ > 0) return;
+  home_.wait();
   replay_began_ = Clock::now();
   note_others();
 }
 
 void MomentMeter::after_replay() {
   if (!measures_ || --replaying_ > 0) return;
+  home_.wait();
   excluded_ += std::chrono::nanoseconds(Clock::now() - replay_began_).count();
-  ledger().locked([&] { counters_.reset_peak(); });
+  ledger_.locked([&] { counters_.reset_peak(); });
 }
 
 void MomentMeter::finish() { close(); }

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "tape/records.h"
-#include "torch_bridge/memory_counters.h"
+#include "torch_bridge/home_stream.h"
+#include "torch_bridge/memory_ledger.h"
 
 namespace remat::tape {
 
@@ -14,8 +15,10 @@ namespace remat::tape {
 /// Everything else that is allocated is what the plan has to live with.
 class MomentMeter {
  public:
-  /// Without `measures` it only cuts: times and bytes stay 0.
-  MomentMeter(StepRecord& record, bool measures);
+  /// Without `measures` it only cuts: times and bytes stay 0. Bytes are those of `ledger`, times
+  /// those until what was queued at `home` has run.
+  MomentMeter(StepRecord& record, torch_bridge::MemoryLedger& ledger,
+              const torch_bridge::HomeStream& home, bool measures);
   ~MomentMeter();
   MomentMeter(const MomentMeter&) = delete;
   MomentMeter& operator=(const MomentMeter&) = delete;
@@ -59,6 +62,8 @@ class MomentMeter {
   char& alive(ValueIndex value);
 
   StepRecord& record_;
+  torch_bridge::MemoryLedger& ledger_;
+  const torch_bridge::HomeStream& home_;
   bool measures_;
   torch_bridge::MemoryCounters counters_;
   Clock::time_point began_;
@@ -67,7 +72,7 @@ class MomentMeter {
   std::int64_t replaying_ = 0;
   std::int64_t alive_bytes_ = 0;
   std::int64_t found_alive_ = 0;  // of alive_bytes_, what did not come in this moment
-  std::uint64_t signature_ = 0;
+  std::uint64_t signature_;
   bool is_open_ = false;
   bool clock_runs_ = false;
   bool ran_ = false;  // something ran since autograd asked last

@@ -136,11 +136,8 @@ void Recorder::judge(Op& op, c10::ArrayRef<c10::IValue> arguments) {
   op.sound = op.unsound_because == nullptr;
   if (!op.sound) return;
   hold_unsound_arguments(op);
-  const at::Generator generator = torch_bridge::cpu_generator_of_call(*op.traits, arguments);
-  if (generator.defined()) {
-    op.rng = record_.rng_states.add(
-        torch_bridge::CpuRngState::of(*torch_bridge::cpu_generator(generator)));
-  }
+  const at::Generator generator = torch_bridge::generator_of_call(*op.traits, arguments);
+  if (generator.defined()) op.rng = record_.rng_states.add(torch_bridge::DrawState::of(generator));
 }
 
 const char* Recorder::obstacle(const Op& op, c10::ArrayRef<c10::IValue> arguments) const {
@@ -150,9 +147,10 @@ const char* Recorder::obstacle(const Op& op, c10::ArrayRef<c10::IValue> argument
   if (traits.exchanges_storage || traits.resizes) return "it exchanges or resizes a storage";
   if (traits.draws.may_draw_unseen) return "an operator of another library may draw random numbers";
   const bool draws = traits.draws.generator >= 0 || traits.draws.tagged;
-  if (draws && !torch_bridge::draws_can_be_repeated(traits, arguments)) {
+  if (draws && !torch_bridge::generator_of_call(traits, arguments).defined()) {
     return "it draws from a generator that cannot be put back";
   }
+  if (!home_.is_current()) return "it runs on another stream than the step began on";
   if (op.arguments.size() == 0 && !draws) return "it has no inputs: what it made is kept";
   for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
     const TensorArgument& argument = record_.arguments[i];
@@ -161,7 +159,7 @@ const char* Recorder::obstacle(const Op& op, c10::ArrayRef<c10::IValue> argument
       continue;
     }
     const Value& value = record_.values[argument.value];
-    if (!value.device.is_cpu()) return "it works on a device without a budget";
+    if (value.device != home_.device()) return "it works on a device without a budget";
     if (argument.overwritten) continue;
     if (value.lost) return "what it read has been overwritten";
     if (value.origin == Origin::kFresh) return "it writes a part of memory that is not written yet";
@@ -266,7 +264,7 @@ ValueIndex Recorder::add_made(const at::Tensor& tensor, Output output, SlotIndex
   const Op& op = record_.ops[open.index];
   Value value;
   value.origin = op.traits->makes_fresh ? Origin::kFresh : Origin::kMade;
-  value.sound = op.sound && tensor.device().is_cpu();
+  value.sound = op.sound && tensor.device() == home_.device();
   value.written = output.argument >= 0;
   value.slot = slot;
   value.maker = open.index;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tape/records.h"
+#include "torch_bridge/home_stream.h"
 #include "torch_bridge/op_interceptor.h"
 
 namespace remat::tape {
@@ -31,7 +32,9 @@ class RecorderEvents {
 
 class Recorder {
  public:
-  Recorder(StepRecord& record, RecorderEvents& events) : record_(record), events_(events) {}
+  /// Only what was made at `home` is made again.
+  Recorder(StepRecord& record, RecorderEvents& events, const torch_bridge::HomeStream& home)
+      : record_(record), events_(events), home_(home) {}
 
   /// Has `proceed` run the call and notes how to make again what it made. `before` is called once the arguments
   /// are noted, `after` when the operator has run and before its outputs are; both with its index. False if the
@@ -111,6 +114,7 @@ class Recorder {
 
   StepRecord& record_;
   RecorderEvents& events_;
+  const torch_bridge::HomeStream& home_;
 };
 
 }  // namespace remat::tape

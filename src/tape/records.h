@@ -14,7 +14,7 @@
 #include <c10/core/Storage.h>
 #include <c10/util/intrusive_ptr.h>
 
-#include "torch_bridge/cpu_rng_state.h"
+#include "torch_bridge/draw_state.h"
 #include "torch_bridge/op_traits.h"
 #include "torch_bridge/repeated_call.h"
 #include "torch_bridge/storage_view.h"
@@ -170,7 +170,7 @@ class StepRecord {
   Arena<std::int32_t, Output> outputs;
   Arena<std::int32_t, c10::IValue> constants;
   Arena<std::int32_t, at::Tensor> others;  ///< tensors that are not plain, kept as they are
-  Arena<std::int32_t, torch_bridge::CpuRngState> rng_states;
+  Arena<std::int32_t, torch_bridge::DrawState> rng_states;
   Arena<std::int32_t, ValueIndex> asked;
   Arena<std::int32_t, PackCost> packs;  ///< of values that have a packed form
   /// What steps are told apart by: an entry for each operator that began, for each saved tensor with which a

@@ -10,7 +10,6 @@
 #include "base/check.h"
 #include "tape/eviction.h"
 #include "tape/saved_value.h"
-#include "torch_bridge/cpu_allocator.h"
 #include "torch_bridge/graph_task.h"
 
 namespace remat::tape {
@@ -20,13 +19,12 @@ using Lock = std::lock_guard<TapeMutex>;
 
 thread_local Tape* current_tape = nullptr;
 
-std::int64_t live_bytes() { return torch_bridge::CpuAllocator::installed()->ledger().live_bytes(); }
-
 }  // namespace
 
 Tape::Tape(TapeOptions options)
     : options_(std::move(options)),
-      meter_(std::make_unique<MomentMeter>(record_, options_.measures)),
+      home_(options_.memory->device()),
+      meter_(std::make_unique<MomentMeter>(record_, *options_.memory, home_, options_.measures)),
       follower_(*this, options_.plans),
       exceptions_at_start_(std::uncaught_exceptions()),
       at_start_(live_bytes()) {
@@ -46,14 +44,23 @@ Tape::Scope::Scope(Tape& tape)
       interceptor_(torch_bridge::OpLevel::kBelowAutograd, tape),
       hooks_(tape),
       passes_(tape),
-      gate_(tape) {
+      gate_(tape, tape.home_.device()) {
   current_tape = &tape;
+  if (!tape.home_.device().is_cpu()) carry_.emplace(tape.carried());
   if (tape.meter_->measures()) nodes_.emplace();
 }
 
 Tape::Scope::~Scope() { current_tape = outer_; }
 
 Tape* Tape::current() { return current_tape; }
+
+/// What the threads of autograd see of it, which may outlive the scope.
+std::shared_ptr<torch_bridge::CarriedScopes> Tape::carried() {
+  const std::shared_ptr<Tape> self = shared_from_this();
+  return std::make_shared<torch_bridge::CarriedScopes>(
+      std::shared_ptr<torch_bridge::OpInterceptor>(self, this),
+      std::shared_ptr<torch_bridge::AllocationGate>(self, this), home_.device());
+}
 
 void Tape::finish() {
   options_.group->leave(*this);
@@ -169,7 +176,8 @@ std::uint64_t Tape::identity_of(OpIndex index) const {
 void Tape::value_made(ValueIndex index, const c10::Storage& storage) {
   Value& value = record_.values[index];
   value.last_used = clock_;
-  value.plannable = value.device.is_cpu() && (value.origin == Origin::kFresh || value.sound);
+  value.plannable =
+      value.device == home_.device() && (value.origin == Origin::kFresh || value.sound);
   if (value.plannable) meter_->came(index);
   if (audit_ && value.sound) audit_->made(index, storage);
   const bool dropped = dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;
@@ -273,6 +281,7 @@ void Tape::let_go(ValueIndex index) {
 c10::Storage Tape::make(ValueIndex value) {
   c10::Storage storage = in_memory(value);
   if (storage) return storage;
+  const torch_bridge::HomeStream::Visit visit(home_);
   meter_->before_replay();
   const auto* const outer = std::exchange(running_, nullptr);
   const auto began = std::chrono::steady_clock::now();
@@ -325,6 +334,7 @@ at::Tensor Tape::bring_back(const Saved& saved) {
     if (follower_.decides(index) || finished_) visitors_.push_back(index);
   }
   probe(index);
+  home_.hand_over(storage);
   return torch_bridge::tensor_on(storage, record_.view(saved.view));
 }
 

@@ -25,12 +25,17 @@
 #include "tape/undo_log.h"
 #include "torch_bridge/allocation_gate.h"
 #include "torch_bridge/backward_node.h"
+#include "torch_bridge/carried_scopes.h"
 #include "torch_bridge/engine_hooks.h"
+#include "torch_bridge/home_stream.h"
+#include "torch_bridge/memory_ledger.h"
 #include "torch_bridge/op_interceptor.h"
 
 namespace remat::tape {
 
 struct TapeOptions {
+  /// The memory that the limit is for.
+  torch_bridge::MemoryLedger* memory = nullptr;
   /// Allocated bytes that may not be passed; what the ledger does not see is taken off already.
   std::int64_t limit = 0;
   /// What was taken off: messages count it in.
@@ -97,6 +102,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
     torch_bridge::HookScope hooks_;
     torch_bridge::PassWatchScope passes_;
     torch_bridge::GateScope gate_;
+    std::optional<torch_bridge::CarryScope> carry_;  // of devices, whose nodes run on other threads
     std::optional<torch_bridge::BackwardNodeScope> nodes_;  // of steps that become graphs
   };
 
@@ -163,8 +169,10 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void drop_packed_for_plan(ValueIndex value) override;
   void plan_left() override;
 
+  std::shared_ptr<torch_bridge::CarriedScopes> carried();
   bool let_go_of_one();
   bool enforces_now() const;
+  std::int64_t live_bytes() const { return options_.memory->live_bytes(); }
   void go_on(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   void record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   void run(torch_bridge::OpCall& call);
@@ -188,9 +196,10 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   TapeMutex mutex_;
   std::unique_lock<std::mutex> turn_;
   TapeOptions options_;
+  torch_bridge::HomeStream home_;
   StepRecord record_;
   std::unique_ptr<MomentMeter> meter_;
-  Recorder recorder_{record_, *this};
+  Recorder recorder_{record_, *this, home_};
   Replayer replayer_{record_, *this};
   PlanFollower follower_;
   EvictionOrder evictions_;

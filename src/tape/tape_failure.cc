@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "tape/tape.h"
-#include "torch_bridge/cpu_allocator.h"
 #include "torch_bridge/graph_task.h"
 
 namespace remat::tape {
@@ -69,8 +68,7 @@ std::optional<Bytes> Tape::known_to_work(Bytes limit) const {
 }
 
 void Tape::throw_out_of_budget(std::int64_t bytes) const {
-  const std::int64_t live =
-      torch_bridge::CpuAllocator::installed()->ledger().live_bytes() + options_.unseen;
+  const std::int64_t live = live_bytes() + options_.unseen;
   const Bytes limit(options_.limit + options_.unseen);
   const std::optional<Bytes> known = known_to_work(limit);
   const std::string advice =

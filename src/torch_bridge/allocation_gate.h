@@ -1,14 +1,16 @@
-// Being asked before CPU tensor memory is allocated: where a budget is enforced.
+// Being asked before tensor memory of a device is allocated: where a budget is enforced.
 #pragma once
 
 #include <cstdint>
 
+#include <c10/core/Device.h>
+
 namespace remat::torch_bridge {
 
-/// Asked before an allocation of CPU tensor memory on a thread that has a GateScope for it.
+/// Asked before an allocation of tensor memory on a thread that has a GateScope for it.
 ///
-/// Only CpuAllocator asks (cpu_allocator.h), outside its locks: what it allocates, raw_allocate() and the growth
-/// of a storage included. Blocks of no bytes are not asked for, nor is memory that LibTorch takes
+/// Only allocators that are counted ask (device_ledger.h), outside their locks: what they allocate, raw_allocate()
+/// and the growth of a storage included. Blocks of no bytes are not asked for, nor is memory that LibTorch takes
 /// elsewhere: the scratch memory of oneDNN and BLAS, storages that older allocators grow, and what a kernel
 /// allocates on the other threads of a parallel region.
 class AllocationGate {
@@ -28,17 +30,23 @@ class AllocationGate {
   virtual void after_allocation() noexcept {}
 };
 
-/// While it lives, `gate` is asked on this thread; of nested scopes only the innermost. Scopes end in
-/// reverse order.
+/// While it lives, `gate` is asked on this thread for memory of `device`; of nested scopes for a device only the
+/// innermost. Scopes end in reverse order.
 class GateScope {
  public:
-  explicit GateScope(AllocationGate& gate);
+  explicit GateScope(AllocationGate& gate, c10::Device device = c10::kCPU);
   ~GateScope();
   GateScope(const GateScope&) = delete;
   GateScope& operator=(const GateScope&) = delete;
 
  private:
-  AllocationGate* outer_;
+  friend class AllocationTurn;
+  /// This thread's gate for `device`, or that of the thread that it works for; nullptr if there is none.
+  static AllocationGate* of(c10::Device device);
+
+  AllocationGate& gate_;
+  const c10::Device device_;
+  const GateScope* outer_;
 };
 
 /// While it lives, no gate is asked on this thread, not even one whose scope begins meanwhile.
@@ -54,7 +62,7 @@ class GatePause {
 /// Cost: without one, a read of a thread-local.
 class AllocationTurn {
  public:
-  explicit AllocationTurn(std::int64_t bytes);
+  AllocationTurn(c10::Device device, std::int64_t bytes);
   ~AllocationTurn();
   AllocationTurn(const AllocationTurn&) = delete;
   AllocationTurn& operator=(const AllocationTurn&) = delete;

@@ -10,6 +10,7 @@
 #include <c10/util/SmallVector.h>
 
 #include "torch_bridge/op_interceptor.h"
+#include "torch_bridge/storage_view.h"
 #include "torch_bridge/tensor_alias.h"
 
 namespace remat::torch_bridge {
@@ -175,7 +176,7 @@ Hash128 storage_hash(const at::Tensor& tensor) {
   if (tensor.is_cpu()) return hash_of_bytes(tensor.storage().data(), bytes);
   const BelowEverything guard;
   wait_for_writers(tensor);
-  return hash_of_elements(copy_of_storage(tensor).cpu());
+  return hash_of_elements(bytes_of(tensor.storage()).cpu());
 }
 
 }  // namespace remat::torch_bridge

@@ -1,9 +1,9 @@
 // Tried on LibTorch 1.13.1 and 2.6.0.
 #include "torch_bridge/cpu_allocator.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <new>
 
 #include <c10/core/CPUAllocator.h>
@@ -28,47 +28,6 @@ constexpr std::size_t kHeaderBytes = c10::gAlignment;
 std::atomic<bool> is_installed{false};
 
 }  // namespace
-
-// ---- CpuLedger ----------------------------------------------------------------------------------
-
-std::uint64_t CpuLedger::add(std::int64_t bytes) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  tell(++allocations_, bytes);
-  return allocations_;
-}
-
-void CpuLedger::remove(std::uint64_t allocation, std::int64_t bytes) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  tell(allocation, -bytes);
-}
-
-void CpuLedger::tell(std::uint64_t allocation, std::int64_t bytes) {
-  live_ += bytes;
-  for (auto* counters : followers_) {
-    if (counters->counts(allocation)) counters->add(c10::kCPU, bytes);
-  }
-}
-
-std::int64_t CpuLedger::live_bytes() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return live_;
-}
-
-std::uint64_t CpuLedger::latest() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return allocations_;
-}
-
-void CpuLedger::subscribe(MemoryCounters* counters) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  *counters = MemoryCounters(allocations_ + 1);
-  followers_.push_back(counters);
-}
-
-void CpuLedger::unsubscribe(MemoryCounters* counters) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  followers_.erase(std::find(followers_.begin(), followers_.end(), counters));
-}
 
 // ---- CpuAllocator -------------------------------------------------------------------------------
 
@@ -161,7 +120,7 @@ c10::DataPtr CpuAllocator::make(std::size_t bytes) {
   const c10::Device cpu(c10::kCPU);
   if (bytes == 0) return {nullptr, nullptr, &release, cpu};
   const auto counted = static_cast<std::int64_t>(bytes);
-  const AllocationTurn turn(counted);
+  const AllocationTurn turn(cpu, counted);
   const Block block = make_block(bytes);
   void* const data = static_cast<char*>(block.begin) + kHeaderBytes;
   new (Header::of(data)) Header{bytes, ledger_.add(counted), block};

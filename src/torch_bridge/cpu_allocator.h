@@ -3,48 +3,16 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
-#include <vector>
 
 #include <c10/core/Allocator.h>
 #include <c10/core/StorageImpl.h>
 
-#include "torch_bridge/memory_counters.h"
+#include "torch_bridge/memory_ledger.h"
 #include "torch_bridge/page_heap.h"
 #include "torch_bridge/small_heap.h"
 #include "torch_bridge/torch_version.h"
 
 namespace remat::torch_bridge {
-
-/// The live bytes of an allocator, and those who follow them. Threads: any.
-class CpuLedger {
- public:
-  /// The number of the allocation, from 1.
-  std::uint64_t add(std::int64_t bytes);
-  void remove(std::uint64_t allocation, std::int64_t bytes);
-
-  /// Of all allocations.
-  std::int64_t live_bytes() const;
-  /// The number of the latest allocation.
-  std::uint64_t latest() const;
-
-  /// `counters` count allocations from now on, and the releases of those.
-  void subscribe(MemoryCounters* counters);
-  void unsubscribe(MemoryCounters* counters);
-  template <class Read>
-  auto locked(Read&& read) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return read();
-  }
-
- private:
-  void tell(std::uint64_t allocation, std::int64_t bytes);
-
-  mutable std::mutex mutex_;
-  std::vector<MemoryCounters*> followers_;
-  std::uint64_t allocations_ = 0;
-  std::int64_t live_ = 0;
-};
 
 /// Blocks with a header in front of them, from the allocator that was there before; once huge pages are
 /// asked for, from `PageHeap` as long as it has address space, small ones by way of `SmallHeap`. Asks the thread's AllocationGate
@@ -78,7 +46,7 @@ class CpuAllocator final : public c10::Allocator {
 #endif
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
 
-  CpuLedger& ledger() { return ledger_; }
+  MemoryLedger& ledger() { return ledger_; }
   PageHeap& heap() { return heap_; }
 
  private:
@@ -96,7 +64,7 @@ class CpuAllocator final : public c10::Allocator {
   c10::Allocator* const previous_;
   const bool previous_is_libtorchs_;
   std::atomic<bool> huge_pages_{false};
-  CpuLedger ledger_;
+  MemoryLedger ledger_{c10::kCPU};
   PageHeap heap_;
   SmallHeap small_{heap_};
 };

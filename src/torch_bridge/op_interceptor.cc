@@ -9,6 +9,8 @@
 
 #include <remat/error.h>
 
+#include "torch_bridge/carried_scopes.h"
+
 namespace remat::torch_bridge {
 namespace {
 
@@ -18,6 +20,14 @@ constexpr int kLevels = 2;
 thread_local OpInterceptor* innermost[kLevels] = {nullptr, nullptr};
 
 constexpr int index_of(OpLevel level) { return static_cast<int>(level); }
+
+/// That of this thread, or of the one that it works for.
+OpInterceptor* first_to_ask(OpLevel level) {
+  OpInterceptor* const own = innermost[index_of(level)];
+  if (own != nullptr || level == OpLevel::kAboveAutograd) return own;
+  CarriedScopes* const carried = CarriedScopes::of_this_thread();
+  return carried != nullptr ? &carried->interceptor : nullptr;
+}
 
 /// The keys that can serve a level, best first. LibTorch registers no kernel for any of them; other
 /// libraries may (torchdistx has DeferredInit and Fake), and only one fallback is allowed for each.
@@ -39,7 +49,7 @@ c10::DispatchKey key_of(OpLevel level) {
 void dispatch_to_interceptors(OpLevel level, const c10::OperatorHandle& op,
                               c10::DispatchKeySet keys, torch::jit::Stack& stack) {
   const auto after = c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, key_of(level));
-  OpCall(level, op, keys & after, stack, innermost[index_of(level)]).proceed();
+  OpCall(level, op, keys & after, stack, first_to_ask(level)).proceed();
 }
 
 void OpCall::proceed() {
@@ -135,12 +145,12 @@ OpLevel best_level() {
 }
 
 InterceptorScope::InterceptorScope(OpLevel level, OpInterceptor& interceptor)
-    : level_(level), outer_(innermost[index_of(level)]), include_(checked_key_of(level)) {
-  interceptor.outer_ = outer_;
+    : level_(level), before_(innermost[index_of(level)]), include_(checked_key_of(level)) {
+  interceptor.outer_ = first_to_ask(level);
   innermost[index_of(level)] = &interceptor;
 }
 
-InterceptorScope::~InterceptorScope() { innermost[index_of(level_)] = outer_; }
+InterceptorScope::~InterceptorScope() { innermost[index_of(level_)] = before_; }
 
 InterceptorPause::InterceptorPause()
     : exclude_(c10::DispatchKeySet(key_of(OpLevel::kAboveAutograd)) |

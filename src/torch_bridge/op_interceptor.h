@@ -73,7 +73,7 @@ class InterceptorScope {
 
  private:
   OpLevel level_;
-  OpInterceptor* outer_;
+  OpInterceptor* before_;  // on this thread
   c10::impl::IncludeDispatchKeyGuard include_;
 };
 

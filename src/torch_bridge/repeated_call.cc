@@ -1,6 +1,7 @@
 #include "torch_bridge/repeated_call.h"
 
-#include <ATen/CPUGeneratorImpl.h>
+#include <utility>
+
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/GradMode.h>
@@ -13,21 +14,20 @@ namespace {
 const c10::DispatchKeySet kAutocastKeys =
     c10::DispatchKeySet({c10::DispatchKey::AutocastCPU, c10::DispatchKey::AutocastCUDA});
 
-/// While it lives, the CPU's default generator goes on from `state`; then from where it was.
-class DefaultGeneratorAt {
+/// While it lives, `generator` goes on from `state`; then from where it was.
+class GeneratorAt {
  public:
-  explicit DefaultGeneratorAt(const CpuRngState& state)
-      : generator_(*cpu_generator(at::detail::getDefaultCPUGenerator())),
-        before_(CpuRngState::of(generator_)) {
+  GeneratorAt(at::Generator generator, const DrawState& state)
+      : generator_(std::move(generator)), before_(DrawState::of(generator_)) {
     state.put_into(generator_);
   }
-  ~DefaultGeneratorAt() { before_.put_into(generator_); }
-  DefaultGeneratorAt(const DefaultGeneratorAt&) = delete;
-  DefaultGeneratorAt& operator=(const DefaultGeneratorAt&) = delete;
+  ~GeneratorAt() { before_.put_into(generator_); }
+  GeneratorAt(const GeneratorAt&) = delete;
+  GeneratorAt& operator=(const GeneratorAt&) = delete;
 
  private:
-  at::CPUGeneratorImpl& generator_;
-  CpuRngState before_;
+  at::Generator generator_;
+  DrawState before_;
 };
 
 /// While it lives, operators of this thread compute with `count` threads.
@@ -50,20 +50,15 @@ class IntraOpThreads {
 
 CallState CallState::current() { return {c10::GradMode::is_enabled(), at::get_num_threads()}; }
 
-at::Generator cpu_generator_of_call(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments) {
-  if (!draws_can_be_repeated(traits, arguments)) return {};
-  if (traits.draws.generator < 0) return at::detail::getDefaultCPUGenerator();
-  const c10::IValue& given = arguments[traits.draws.generator];
-  return given.isNone() ? at::detail::getDefaultCPUGenerator() : given.toGenerator();
-}
-
-bool draws_can_be_repeated(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments) {
-  if (traits.draws.generator < 0) {
-    return traits.draws.tagged && device_of_draws(traits.draws, arguments).is_cpu();
+at::Generator generator_of_call(const OpTraits& traits, c10::ArrayRef<c10::IValue> arguments) {
+  if (!traits.draws.any()) return {};
+  at::Generator generator;
+  if (traits.draws.generator >= 0 && !arguments[traits.draws.generator].isNone()) {
+    generator = arguments[traits.draws.generator].toGenerator();
+  } else if (traits.draws.generator >= 0 || traits.draws.tagged) {
+    generator = default_generator_of(device_of_draws(traits.draws, arguments));
   }
-  const c10::IValue& given = arguments[traits.draws.generator];
-  if (given.isNone()) return device_of_draws(traits.draws, arguments).is_cpu();
-  return cpu_generator(given.toGenerator()) != nullptr;
+  return DrawState::is_known_of(generator) ? generator : at::Generator();
 }
 
 // Of list iterators and pointers in LibTorch's headers, inlined.
@@ -79,19 +74,22 @@ void put_tensor(c10::IValue& place, std::int32_t element, at::Tensor tensor) {
 }
 
 void call_again(const OpTraits& traits, torch::jit::Stack& stack, const CallState& state,
-                const CpuRngState* draws_from) {
+                const DrawState* draws_from) {
   const InterceptorPause pause;
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(kAutocastKeys);
   const c10::AutoGradMode mode(state.grad_mode);
   const IntraOpThreads threads(state.threads);
-  std::optional<DefaultGeneratorAt> default_generator;
-  if (draws_from != nullptr && traits.draws.generator < 0) {
-    default_generator.emplace(*draws_from);
-  } else if (draws_from != nullptr) {
-    auto stand_in = at::make_generator<at::CPUGeneratorImpl>();
-    draws_from->put_into(*cpu_generator(stand_in));
-    stack[stack.size() - traits.argument_count() + traits.draws.generator] = std::move(stand_in);
+  std::optional<GeneratorAt> default_generator;
+  if (draws_from != nullptr) {
+    const std::size_t first = stack.size() - traits.argument_count();
+    const at::Generator generator =
+        generator_of_call(traits, torch::jit::last(stack, traits.argument_count()));
+    if (traits.draws.generator < 0) {
+      default_generator.emplace(generator, *draws_from);
+    } else {
+      stack[first + traits.draws.generator] = draws_from->stand_in_for(generator);
+    }
   }
   // A boxed out= operator with several results returns references into its arguments: while the stack is
   // their only owner they dangle (tape.md, F11).

@@ -9,17 +9,6 @@
 #include "torch_bridge/op_interceptor.h"
 
 namespace remat::torch_bridge {
-namespace {
-
-/// The bytes of a whole storage.
-at::Tensor bytes_of(const c10::Storage& storage) {
-  const auto count = static_cast<std::int64_t>(storage.nbytes());
-  const std::int64_t stride = 1;
-  return tensor_on(storage, {{&count, 1}, {&stride, 1}, 0, c10::kByte});
-}
-
-}  // namespace
-
 bool is_plain(const at::Tensor& tensor) {
   if (!tensor.defined() || tensor.layout() != c10::kStrided) return false;
   const auto* impl = tensor.unsafeGetTensorImpl();
@@ -42,6 +31,12 @@ at::Tensor tensor_on(const c10::Storage& storage, const StorageView& view) {
   if (view.conjugate) impl->_set_conj(true);
   if (view.negative) impl->_set_neg(true);
   return tensor;
+}
+
+at::Tensor bytes_of(const c10::Storage& storage) {
+  const auto count = static_cast<std::int64_t>(storage.nbytes());
+  const std::int64_t stride = 1;
+  return tensor_on(storage, {{&count, 1}, {&stride, 1}, 0, c10::kByte});
 }
 
 bool covers_storage(const at::Tensor& tensor) {

@@ -29,6 +29,9 @@ StorageView view_of(const at::Tensor& tensor);
 /// A tensor without history on `storage`, with a version counter of its own.
 at::Tensor tensor_on(const c10::Storage& storage, const StorageView& view);
 
+/// All bytes of a storage, as one row.
+at::Tensor bytes_of(const c10::Storage& storage);
+
 /// Whether the view covers every byte of its storage once, in whatever order.
 bool covers_storage(const at::Tensor& tensor);
 

@@ -1,0 +1,34 @@
+#include "torch_bridge/device_ledger.h"
+
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+
+#include <remat/error.h>
+
+#include "base/check.h"
+#include "torch_bridge/counted_allocator.h"
+#include "torch_bridge/cpu_allocator.h"
+#include "torch_bridge/cuda_ledger.h"
+
+namespace remat::torch_bridge {
+
+c10::Device with_index(c10::Device device) {
+  if (device.is_cpu() || device.has_index()) return device.is_cpu() ? c10::kCPU : device;
+  const auto* const guard =
+      c10::impl::device_guard_impl_registry[static_cast<std::size_t>(device.type())].load();
+  return guard == nullptr ? device : guard->getDevice();
+}
+
+MemoryLedger& ledger_of(c10::Device device, const char* operation) {
+  if (device.is_cpu()) {
+    CpuAllocator::install_counting(operation);
+    return CpuAllocator::installed()->ledger();
+  }
+  const auto* const guard =
+      c10::impl::device_guard_impl_registry[static_cast<std::size_t>(device.type())].load();
+  REMAT_CHECK(guard != nullptr && device.index() < guard->deviceCount(), Error,
+              "{}: LibTorch finds no device {} here", operation, device.str());
+  return device.is_cuda() ? cuda_ledger_of(device, operation)
+                          : CountedAllocator::install(device.type(), operation).ledger_of(device);
+}
+
+}  // namespace remat::torch_bridge

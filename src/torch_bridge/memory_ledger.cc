@@ -1,0 +1,46 @@
+#include "torch_bridge/memory_ledger.h"
+
+#include <algorithm>
+
+namespace remat::torch_bridge {
+
+std::uint64_t MemoryLedger::add(std::int64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  tell(++allocations_, bytes);
+  return allocations_;
+}
+
+void MemoryLedger::remove(std::uint64_t allocation, std::int64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  tell(allocation, -bytes);
+}
+
+void MemoryLedger::tell(std::uint64_t allocation, std::int64_t bytes) {
+  live_ += bytes;
+  for (auto* counters : followers_) {
+    if (counters->counts(allocation)) counters->add(device_, bytes);
+  }
+}
+
+std::int64_t MemoryLedger::live_bytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return live_;
+}
+
+std::uint64_t MemoryLedger::latest() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return allocations_;
+}
+
+void MemoryLedger::subscribe(MemoryCounters* counters) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  *counters = MemoryCounters(allocations_ + 1);
+  followers_.push_back(counters);
+}
+
+void MemoryLedger::unsubscribe(MemoryCounters* counters) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  followers_.erase(std::find(followers_.begin(), followers_.end(), counters));
+}
+
+}  // namespace remat::torch_bridge
