@@ -1,11 +1,13 @@
 // What does a budget cost? Plain steps, steps under the policies of regions, and steps within budgets take
 // turns in one process.
-#include <cstring>
+#include <cstdio>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
 #include <torch/optim/adamw.h>
@@ -22,7 +24,7 @@ namespace remat::benchmarks {
 namespace {
 
 struct Arguments {
-  std::vector<std::string> workloads;
+  std::vector<std::string> workloads = workload_names();
   int rounds = 9;
   bool smoke = false;
 };
@@ -97,7 +99,7 @@ void print_row(const std::string& name, Bytes peak, const std::vector<double>& f
 class Curve {
  public:
   Curve(const std::string& name, const Arguments& arguments)
-      : arguments_(arguments),
+      : rounds_(arguments.smoke ? 1 : arguments.rounds),
         workload_(make_workload(name, arguments.smoke)),
         training_(workload_) {}
 
@@ -114,7 +116,7 @@ class Curve {
       budgets.emplace_back(fmt::format("budget {} %", share),
                            plain_peak_.fixed + Bytes(activations.count() * share / 100));
     }
-    if (workload_.regions) run_regions(budgets);
+    run_regions(budgets);
     for (const auto& [name, memory] : budgets) run_budget(name, memory);
   }
 
@@ -126,7 +128,7 @@ class Curve {
       const auto step = [&] { training_.step(placement); };
       step();
       const Bytes peak = peak_of(step).peak;
-      print_row(policy, peak, ratios(arguments_.rounds, plain_, step), std::nullopt);
+      print_row(policy, peak, ratios(rounds_, plain_, step), std::nullopt);
       budgets.emplace_back(fmt::format("as {}", policy), peak);
     }
   }
@@ -139,43 +141,44 @@ class Curve {
         plain_();
       };
       for (int i = 0; i < 6 && !(budget.report().planned && !budget.report().audited); ++i) step();
-      const std::vector<double> found = ratios(arguments_.rounds, plain_, step);
+      const std::vector<double> found = ratios(rounds_, plain_, step);
       print_row(name, budget.report().tracked_peak, found, budget.report());
     } catch (const BudgetError& error) {
       fmt::print("  {:<14} {}\n", name, error.what());
     }
   }
 
-  Arguments arguments_;
+  int rounds_;
   Workload workload_;
   Training training_;
   std::function<void()> plain_ = [this] { training_.step(Placement::none()); };
   Peak plain_peak_;
 };
 
-Arguments parse(int argc, char** argv) {
-  Arguments arguments;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--smoke") == 0) {
-      arguments.smoke = true;
-      arguments.rounds = 1;
-    } else if (std::strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
-      arguments.rounds = std::stoi(argv[++i]);
-    } else {
-      arguments.workloads.push_back(argv[i]);
-    }
-  }
-  if (arguments.workloads.empty()) arguments.workloads = workload_names();
-  return arguments;
+void run(const Arguments& arguments) {
+  remat::use_huge_page_allocator();
+  fmt::print("{}\n", describe_machine());
+  for (const std::string& name : arguments.workloads) Curve(name, arguments).run();
 }
 
 }  // namespace
 }  // namespace remat::benchmarks
 
 int main(int argc, char** argv) {
-  using namespace remat::benchmarks;
-  const Arguments arguments = parse(argc, argv);
-  remat::use_huge_page_allocator();
-  fmt::print("{}\n", describe_machine());
-  for (const std::string& name : arguments.workloads) Curve(name, arguments).run();
+  remat::benchmarks::Arguments arguments;
+  CLI::App app("What does a budget cost?");
+  app.add_option("models", arguments.workloads, "All of them if none is named")
+      ->check(CLI::IsMember(remat::benchmarks::workload_names()));
+  app.add_option("--rounds", arguments.rounds, "How often each contender takes its turn")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--smoke", arguments.smoke, "Small models and one round, to try this program");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    remat::benchmarks::run(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "budget_curve: {}\n", error.what());
+    return 1;
+  }
+  return 0;
 }

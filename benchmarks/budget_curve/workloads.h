@@ -16,14 +16,11 @@ namespace remat::benchmarks {
 struct Workload {
   std::string name;
   std::shared_ptr<torch::nn::Module> model;
-  /// Forward and loss; under a placement for those that have `regions`.
-  std::function<at::Tensor(const Placement&)> loss;
-  bool regions = false;
+  std::function<at::Tensor(const Placement&)> loss;  ///< forward and loss
 };
 
-/// Empty: `name` is none of workload_names().
 std::vector<std::string> workload_names();
-/// Small sizes if `smoke`. Made anew, equal, each time.
+/// `name` is one of workload_names(). Small sizes if `smoke`. Made anew, equal, each time.
 Workload make_workload(const std::string& name, bool smoke);
 
 }  // namespace remat::benchmarks

@@ -75,7 +75,9 @@ ResNetImpl::ResNetImpl(const ResNetConfig& config)
     const auto to = config.bottleneck ? kBottleneckExpansion * inner : inner;
     for (std::int64_t block = 0; block < config.blocks[stage]; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      stages_->push_back(ResidualBlock(channels, inner, to, stride, config.bottleneck));
+      const ResidualBlock made(channels, inner, to, stride, config.bottleneck);
+      stages_->push_back(made);
+      blocks_.emplace_back([made = made.ptr()](const at::Tensor& x) { return made->forward(x); });
       channels = to;
     }
   }
@@ -85,8 +87,14 @@ ResNetImpl::ResNetImpl(const ResNetConfig& config)
   }
 }
 
+torch::Tensor ResNetImpl::head(const torch::Tensor& x) { return head_->forward(x.mean({2, 3})); }
+
 torch::Tensor ResNetImpl::forward(const torch::Tensor& images) {
-  return head_->forward(stages_->forward(stem_->forward(images)).mean({2, 3}));
+  return head(stages_->forward(stem_->forward(images)));
+}
+
+torch::Tensor ResNetImpl::forward(const torch::Tensor& images, const Placement& placement) {
+  return head(run_layers(blocks_, placement, stem_->forward(images)));
 }
 
 }  // namespace remat::models

@@ -8,6 +8,9 @@
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
 
+#include <remat/placement.h>
+#include <remat/sequential.h>
+
 namespace remat::models {
 
 /// Sizes of a ResNet. The defaults are ResNet-18's.
@@ -49,11 +52,18 @@ class ResNetImpl : public torch::nn::Module {
  public:
   /// Weights come from the default generator: call torch::manual_seed before for repeatable ones.
   explicit ResNetImpl(const ResNetConfig& config);
+  /// Plain: no part of remat takes part in it.
   torch::Tensor forward(const torch::Tensor& images);
+  /// The residual blocks run as the layers of `placement`; same result, bit for bit.
+  /// Errors: also InvalidArgument if `placement` does not fit the number of blocks.
+  torch::Tensor forward(const torch::Tensor& images, const Placement& placement);
 
  private:
+  torch::Tensor head(const torch::Tensor& x);
+
   torch::nn::Sequential stem_;
   torch::nn::Sequential stages_;
+  std::vector<Layer> blocks_;  // those of stages_
   torch::nn::Linear head_{nullptr};
 };
 TORCH_MODULE(ResNet);

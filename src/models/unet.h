@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
+
+#include <remat/placement.h>
 
 namespace remat::models {
 
@@ -32,12 +34,24 @@ class UNetImpl : public torch::nn::Module {
  public:
   /// Weights come from the default generator: call torch::manual_seed before for repeatable ones.
   explicit UNetImpl(const UNetConfig& config);
+  /// Plain: no part of remat takes part in it.
   torch::Tensor forward(const torch::Tensor& images);
+  /// The levels, depth + 1 down and depth up, run as the layers of `placement`; same result, bit for bit.
+  /// Errors: also InvalidArgument if `placement` does not fit the number of levels.
+  torch::Tensor forward(const torch::Tensor& images, const Placement& placement);
 
  private:
-  std::vector<torch::nn::Sequential> down_;  // from full resolution to the lowest
-  std::vector<torch::nn::Conv2d> narrow_;    // after each interpolation, from the lowest up
-  std::vector<torch::nn::Sequential> up_;    // after each concatenation
+  // What levels hand on: on top the last one's result, below it those of the way down that the way up reads.
+  using Stack = std::vector<torch::Tensor>;
+  using Level = std::function<void(Stack&)>;
+
+  static Stack run(const std::vector<Level>& levels, Stack stack);
+  void add_way_down(const UNetConfig& config);
+  void add_way_up(const UNetConfig& config);
+  std::size_t reads(const Segment& segment) const;
+
+  std::int64_t depth_;
+  std::vector<Level> levels_;
   torch::nn::Conv2d head_{nullptr};
 };
 TORCH_MODULE(UNet);

@@ -4,7 +4,10 @@
 
 #include <torch/torch.h>
 
+#include <remat/error.h>
+
 #include "tests/models/learning.h"
+#include "tests/models/placements.h"
 
 namespace remat::models {
 namespace {
@@ -53,6 +56,25 @@ TEST(ResNet, LearnsOnBasicBlocksAndOnBottlenecks) {
       return torch::nn::functional::cross_entropy(model->forward(images), labels);
     });
   }
+}
+
+// Breaks if: a recomputation moves BatchNorm's statistics again.
+TEST(ResNet, TrainsUnderPlacementsBitForBitAsWithout) {
+  for (const bool bottleneck : {false, true}) {
+    testing::expect_same_under_placements(
+        [&] { return ResNet(small(bottleneck)); },
+        [](const auto& forward) {
+          const auto logits = forward(torch::randn({4, 3, 8, 8}));
+          return torch::nn::functional::cross_entropy(logits, torch::arange(4).remainder(3));
+        },
+        {{"none", 0}, {"full", 4}, {"every:2", 1}, {"every:3", 1}, {"segments:3", 2}, {"sqrt", 1}});
+  }
+}
+
+TEST(ResNet, NeedsAsManyBlocksAsSegments) {
+  ResNet model(small(false));
+  EXPECT_THROW(model->forward(torch::randn({1, 3, 8, 8}), Placement::segments_of(5)),
+               InvalidArgument);
 }
 
 TEST(ResNet, ComputesInChannelsLast) {

@@ -4,7 +4,10 @@
 
 #include <torch/torch.h>
 
+#include <remat/error.h>
+
 #include "tests/models/learning.h"
+#include "tests/models/placements.h"
 
 namespace remat::models {
 namespace {
@@ -29,6 +32,34 @@ TEST(UNet, LearnsWithEitherNorm) {
       return torch::nn::functional::cross_entropy(model->forward(images), classes);
     });
   }
+}
+
+// Breaks if: a region takes other results of the way down than its levels read.
+TEST(UNet, TrainsUnderPlacementsBitForBitAsWithout) {
+  for (const auto norm : {ImageNorm::kBatch, ImageNorm::kGroup}) {
+    auto config = small(norm);
+    config.depth = 3;
+    testing::expect_same_under_placements(
+        [&] { return UNet(config); },
+        [](const auto& forward) {
+          const auto images = torch::randn({2, 3, 16, 12});
+          const auto classes = (images.select(1, 0) > 0).to(torch::kLong);
+          return torch::nn::functional::cross_entropy(forward(images), classes);
+        },
+        {{"none", 0},
+         {"full", 7},
+         {"every:2", 3},
+         {"every:3", 2},
+         {"every:6", 1},
+         {"segments:2", 1},
+         {"sqrt", 2}});
+  }
+}
+
+TEST(UNet, NeedsAsManyLevelsAsSegments) {
+  UNet model(small(ImageNorm::kGroup));
+  EXPECT_THROW(model->forward(torch::randn({1, 3, 8, 8}), Placement::segments_of(6)),
+               InvalidArgument);
 }
 
 // A pixel's class depends on that very pixel: only full resolution, carried by the topmost skip, has it.
