@@ -205,9 +205,10 @@ class Budget {
 /// Once the optimizer has begun, what came before it stays. Nothing is put back if the error is caught in the
 /// step and the forward goes on.
 ///
-/// Errors: Error from the constructor where operators cannot be intercepted, or the allocator's reports are in
-///         use (MemoryTracker). BudgetError out of the operator that does not fit, when nothing is left to let go of. Nothing is
-///         enforced outside of forward and backward: under NoGrad, in optimizer.step().
+/// Errors: Error from the constructor where operators cannot be intercepted. BudgetError out of the operator that
+///         does not fit, when nothing is left to let go of. Nothing is refused outside of forward and backward, under
+///         NoGrad (optimizer.step(), a custom function's own forward): room is made there as long as saved tensors
+///         wait for backward.
 class Step {
  public:
   explicit Step(Budget& budget);

@@ -372,7 +372,9 @@ bool Tape::enforces_now() const {
 }
 
 void Tape::before_allocation(std::int64_t bytes) {
-  if (!enforces_now()) return;
+  // A function's own forward runs without gradients, too: room is made, but nothing refused.
+  const bool refuses = enforces_now();
+  if (finished_ || (!refuses && live_hooks_ == 0)) return;
   std::unique_lock<std::mutex> turn;
   {
     const TapeMutex::Released released(mutex_);
@@ -383,6 +385,7 @@ void Tape::before_allocation(std::int64_t bytes) {
   const auto fits = [&] { return live_bytes() + bytes <= options_.limit; };
   while (!fits()) {
     if (let_go_of_one() || options_.group->make_room(*this, fits)) continue;
+    if (!refuses) break;
     ran_out_ = true;
     failure_ = Failure::kMemory;
     throw_out_of_budget(bytes);

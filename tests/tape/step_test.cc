@@ -358,6 +358,24 @@ TEST_F(StepTest, LeavesOtherDevicesAlone) {
   EXPECT_EQ(budget.report().replays, 0);
 }
 
+// Breaks if: a function's own forward, which runs without gradients, passes the budget.
+TEST_F(StepTest, MakesRoomWithoutGradientsButRefusesNothing) {
+  const at::Tensor x = torch::ones({1 << 20}, torch::requires_grad());
+  const Bytes memory = *live_cpu_bytes() + Bytes::parse("28MiB");
+  Budget budget({memory, kEffort});
+  const Step step(budget);
+  at::Tensor y = x;
+  for (int i = 0; i < 5; ++i) y = y.sin();
+  {
+    const torch::NoGradGuard no_grad;
+    const at::Tensor large = torch::zeros({3 << 20});
+    EXPECT_LE(*live_cpu_bytes(), memory);
+  }
+  y.sum().backward();
+  const torch::NoGradGuard no_grad;
+  EXPECT_NO_THROW(torch::zeros({16 << 20})) << "as an optimizer would";
+}
+
 TEST_F(StepTest, OnlyOneBudgetAtATime) {
   Budget budget({Bytes::parse("1GiB")});
   EXPECT_THROW(Budget({Bytes::parse("1GiB")}), Error);
