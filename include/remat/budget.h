@@ -131,7 +131,8 @@ std::string to_json(const BudgetReport& report);
 /// is kept from then on; of the latter, the step throws Error before a gradient is formed.
 ///
 /// Making a budget installs an allocator that counts what LibTorch's own hands out (memory.h); call
-/// use_huge_page_allocator() before, if you want that.
+/// use_huge_page_allocator() before, if you want that. Tensors from before count as soon as a step meets them:
+/// reads them in its forward, or overwrites them.
 ///
 /// On a device, what was let go of is made again on the stream on which the step began; what operators on other
 /// streams make is kept. Times are measured by waiting for the device after each operator, in the steps that are
@@ -157,7 +158,8 @@ class Budget {
   /// that Step does not undo.
   void run(const std::function<void()>& step);
 
-  /// Counts bytes that the allocator does not see against the budget, from the next step on.
+  /// Counts more bytes against the budget, from the next step on: of memory that neither the allocator has handed
+  /// out since the first budget nor steps meet.
   void include(Bytes bytes);
 
   /// Has the next step look, as the first ones do, for memory that is written through pointers and for

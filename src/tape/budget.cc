@@ -76,6 +76,7 @@ class Budget::Impl {
   explicit Impl(BudgetOptions options)
       : options_(options),
         memory_(torch_bridge::ledger_of(options.device, "remat::Budget")),
+        uncounted_(std::make_shared<tape::UncountedStorages>(memory_.device())),
         live_at_first_(live_now()) {
     if (options.device.is_cpu()) process_at_first_ = process_memory();
   }
@@ -138,7 +139,8 @@ class Budget::Impl {
 
   using Lock = std::lock_guard<std::mutex>;
 
-  Bytes limit() const { return options_.memory - included_; }
+  /// In use, and not in the ledger.
+  Bytes unseen() const { return included_ + uncounted_->bytes(); }
   tape::TapeOptions tape_options();
   void describe(const Ended& ended);
   void remember(const Ended& ended);
@@ -159,6 +161,7 @@ class Budget::Impl {
   BudgetOptions options_;
   torch_bridge::MemoryLedger& memory_;
   Bytes included_;
+  std::shared_ptr<tape::UncountedStorages> uncounted_;
   tape::ParameterNames names_;
   std::vector<std::shared_ptr<tape::StepPlan>> plans_;  // the latest first
   std::unordered_set<const tape::StepPlan*> proven_;
@@ -188,9 +191,11 @@ Budget::Impl::Begun Budget::Impl::begin_step() {
 tape::TapeOptions Budget::Impl::tape_options() {
   tape::TapeOptions options;
   options.memory = &memory_;
-  options.limit = limit().count();
+  const Bytes unseen_now = unseen();
+  options.limit = (options_.memory - unseen_now).count();
   options.group = group_;
-  options.unseen = included_.count();
+  options.unseen = unseen_now.count();
+  options.uncounted = uncounted_;
   options.pinned = pinned_;
   const bool any_to_prove =
       plans_.empty() || std::any_of(plans_.begin(), plans_.end(),
@@ -215,7 +220,7 @@ bool Budget::Impl::is_to_be_proven(const tape::StepPlan& plan) const {
 /// now leaves room for it.
 bool Budget::Impl::fits(const tape::StepPlan& plan) const {
   const std::int64_t slack = options_.memory.count() / kSteadyShare;
-  const Bytes more = live_now() + included_ - plan.graph.at_start;
+  const Bytes more = live_now() + unseen() - plan.graph.at_start;
   const bool same_budget =
       std::abs((plan.asked - options_.memory).count()) <= options_.memory.count() / kLoadedShare;
   return same_budget &&
@@ -253,8 +258,8 @@ void Budget::Impl::describe(const Ended& ended) {
   const tape::TapeCounts counts = ended.tape->counts();
   const BudgetReport before = std::exchange(report_, {});
   report_.memory = options_.memory;
-  report_.fixed = ended.at_start + included_;
-  report_.tracked_peak = ended.peak + included_;
+  report_.fixed = ended.at_start + unseen();
+  report_.tracked_peak = ended.peak + unseen();
   report_.steps = before.steps + 1;
   report_.plans_made = before.plans_made;
   report_.tracked_growth = std::max(before.tracked_growth, ended.peak - live_at_first_);
@@ -312,7 +317,7 @@ void Budget::Impl::consider(const Ended& ended) {
   }
   const std::int64_t grown = (ended.at_end - ended.at_start).count();
   tape::StepGraph graph =
-      tape::graph_of(ended.tape->record(), ended.tape->meter(), names_, ended.at_start + included_);
+      tape::graph_of(ended.tape->record(), ended.tape->meter(), names_, ended.at_start + unseen());
   graph_ = graph;
   if (std::abs(grown) > options_.memory.count() / kSteadyShare) return;
   pending_ = Pending{std::move(graph), options_.memory, std::exchange(why_, kNewStep)};

@@ -314,6 +314,7 @@ std::vector<Recorder::Overwritten> Recorder::begin_unrecorded_writes(torch_bridg
   torch_bridge::for_each_written_argument(traits.writes, arguments, [&](std::uint32_t index) {
     torch_bridge::for_each_tensor(arguments[index], [&](const at::Tensor& tensor) {
       if (!torch_bridge::is_plain(tensor)) return;
+      events_.overwritten_unrecorded(tensor);
       const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
       if (slot == SlotIndex::kNone) return;
       const ValueIndex old = record_.slots[slot].current;

@@ -22,6 +22,8 @@ class RecorderEvents {
   virtual bool is_needed(ValueIndex leaf) = 0;
   /// The tensor is from before the step, or was made where the tape does not look.
   virtual void leaf_met(const at::Tensor& tensor) = 0;
+  /// Something that is not recorded is about to overwrite it.
+  virtual void overwritten_unrecorded(const at::Tensor& tensor) = 0;
   /// A copy of the bytes of a leaf that the present operator is about to overwrite.
   virtual c10::Storage copy_to_keep(const c10::Storage& storage) = 0;
   /// Whether `value`, about to be read from `storage`, is what its operator made, as far as anybody looks.

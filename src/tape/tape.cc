@@ -365,6 +365,13 @@ void Tape::hook_died(SlotIndex index) {
   record_.release_tensors();
 }
 
+/// Memory from before the budget, which its ledger has not seen, is in use, too.
+void Tape::count(const at::Tensor& tensor) {
+  const std::int64_t bytes = options_.uncounted->meet(tensor);
+  options_.limit -= bytes;
+  options_.unseen += bytes;
+}
+
 // ---- memory -------------------------------------------------------------------------------------------------
 
 bool Tape::enforces_now() const {

@@ -22,6 +22,7 @@
 #include "tape/records.h"
 #include "tape/replayer.h"
 #include "tape/tape_group.h"
+#include "tape/uncounted_storages.h"
 #include "tape/undo_log.h"
 #include "torch_bridge/allocation_gate.h"
 #include "torch_bridge/backward_node.h"
@@ -40,6 +41,8 @@ struct TapeOptions {
   std::int64_t limit = 0;
   /// What was taken off: messages count it in.
   std::int64_t unseen = 0;
+  /// Finds more of that; shared by all tapes of a budget.
+  std::shared_ptr<UncountedStorages> uncounted;
   bool measures = true;
   /// What it shares the limit with.
   std::shared_ptr<TapeGroup> group = std::make_shared<TapeGroup>();
@@ -155,6 +158,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void value_overwritten(ValueIndex old, ValueIndex written) override;
   bool is_needed(ValueIndex leaf) override;
   void leaf_met(const at::Tensor& tensor) override;
+  void overwritten_unrecorded(const at::Tensor& tensor) override { count(tensor); }
   c10::Storage copy_to_keep(const c10::Storage& storage) override;
   bool is_unchanged(ValueIndex value, const c10::Storage& storage) override;
   void changed_unseen(ValueIndex old) override;
@@ -188,6 +192,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void prove(ValueIndex value, const c10::Storage& storage);
   void pin(OpIndex op, const char* because);
   void keep_what_depends_on(ValueIndex changed);
+  void count(const at::Tensor& tensor);
   void check_not_undone() const;
   std::string what_runs() const;
   std::optional<Bytes> known_to_work(Bytes limit) const;

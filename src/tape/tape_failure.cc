@@ -17,7 +17,10 @@ void Tape::pass_begins(const torch::autograd::edge_list& roots, bool accumulates
 }
 
 void Tape::leaf_met(const at::Tensor& tensor) {
-  if (!finished_) undo_log_->met(tensor);
+  if (finished_) return;
+  undo_log_->met(tensor);
+  count(tensor);
+  if (tensor.is_leaf() && tensor.requires_grad()) count(tensor.grad());
 }
 
 c10::Storage Tape::copy_to_keep(const c10::Storage& storage) { return undo_log_->copy_of(storage); }

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include <c10/core/Allocator.h>
+#include <c10/core/StorageImpl.h>
 
 #include "torch_bridge/memory_ledger.h"
 #include "torch_bridge/torch_version.h"
@@ -31,6 +32,11 @@ class CountedAllocator final : public c10::Allocator {
     return const_cast<CountedAllocator*>(this)->make(bytes);
   }
 #endif
+
+  /// Whether the memory of `storage` is from here.
+  static bool made(const c10::StorageImpl& storage) {
+    return storage.data_ptr().get_deleter() == &release;
+  }
 
   /// Of one device of the kind. Stays where it is.
   MemoryLedger& ledger_of(c10::Device device);

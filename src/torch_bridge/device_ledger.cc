@@ -31,4 +31,10 @@ MemoryLedger& ledger_of(c10::Device device, const char* operation) {
                           : CountedAllocator::install(device.type(), operation).ledger_of(device);
 }
 
+bool is_counted(const c10::StorageImpl& storage) {
+  if (storage.device().is_cpu()) return CpuAllocator::allocation_of(storage) != 0;
+  return storage.device().is_cuda() ||
+         CountedAllocator::made(storage);  // CUDA's own counts know all
+}
+
 }  // namespace remat::torch_bridge

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <c10/core/StorageImpl.h>
 
 #include "torch_bridge/memory_ledger.h"
 
@@ -15,5 +16,8 @@ c10::Device with_index(c10::Device device);
 /// `operation` is what the error says could not be done.
 /// Errors: Error if memory of such a device cannot be counted here.
 MemoryLedger& ledger_of(c10::Device device, const char* operation);
+
+/// Whether the memory of a storage, on a device whose memory is counted, is among it. Blocks of no bytes are not.
+bool is_counted(const c10::StorageImpl& storage);
 
 }  // namespace remat::torch_bridge
