@@ -5,8 +5,8 @@
 namespace remat::plan {
 namespace {
 
-constexpr std::size_t kLeastOps = 1500;  // below, the search over the whole does as well
-constexpr std::int32_t kLeastBlocks = 8;
+constexpr std::size_t kLeastOps = 1500;    // below, the search over the whole does as well
+constexpr std::int32_t kLeastBlocks = 10;  // of fewer, the few to be searched first are almost all
 constexpr std::int32_t kOpsOfFew =
     800;  // what a search finishes within the share of the effort below
 constexpr std::int32_t kLeastKept = 4;

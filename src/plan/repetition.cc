@@ -8,15 +8,22 @@
 
 #include <fmt/format.h>
 
+#include "graph/op_name.h"
+
 namespace remat::plan {
 namespace {
 
 std::size_t at(std::int32_t place) { return static_cast<std::size_t>(place); }
 
+// Sizes count where the search decides: what cannot be made again (gradients, what else is in memory) grows
+// from block to block of a measured backward. Where in the model an op is does not count: each block is elsewhere.
 std::uint64_t signature_of(const OpGraph& graph, const graph::IndexedGraph& index, std::size_t op) {
   const auto& what = graph.ops[op];
-  auto text = fmt::format("{}|{}|{}|{}", what.name, static_cast<int>(what.recompute),
-                          what.workspace.count(), what.reads.size());
+  auto text = fmt::format("{}|{}|{}|{}", graph::parse_op_name(what.name).kind,
+                          static_cast<int>(what.recompute), what.reads.size(),
+                          index.ops()[op].writes.size());
+  if (what.recompute == Recompute::kNever) return std::hash<std::string>()(text);
+  text += fmt::format("|{}", what.workspace.count());
   for (const auto value : index.ops()[op].writes) {
     text += fmt::format("|{}", graph.values[value].bytes.count());
   }

@@ -23,8 +23,9 @@ struct Repetition {
   std::vector<BlockPlace> ops;
 };
 
-/// The repetition that covers most ops: equal names, sizes and numbers of reads at equal distances, at
-/// least `least_blocks` times. Times may differ: they are measured.
+/// The repetition that covers most ops: equal kinds, numbers of reads and, of what can be made again, sizes at
+/// equal distances, at least `least_blocks` times. Times may differ: they are measured. So may what is named
+/// before the kind (graph::OpName), and sizes of gradients and of other memory, which grow in backward.
 ///
 /// Cost: quadratic in the ops of one phase, with a small constant (0.1 s for 20,000).
 std::optional<Repetition> find_repetition(const OpGraph& graph, const graph::IndexedGraph& index,

@@ -108,6 +108,39 @@ TEST(Repetition, IsNoneInAGraphOfDifferentOps) {
   EXPECT_FALSE(find_repetition(graph, index, 8));
 }
 
+TEST(Repetition, IsNoneWhereWhatCanBeMadeAgainHasDifferentSizes) {
+  auto graph = blocks_graph(10);
+  for (std::size_t value = 0; value < graph.values.size(); ++value) {
+    graph.values[value].bytes += Bytes(static_cast<std::int64_t>(value));
+  }
+  const graph::IndexedGraph index(graph, "test");
+  EXPECT_FALSE(find_repetition(graph, index, 8));
+}
+
+// In a measured step each op is named after where it is, and what backward cannot let go of grows.
+TEST(Repetition, IsThatOfTheBlocksOfAMeasuredStep) {
+  const auto even = blocks_graph(10);
+  auto graph = even;
+  for (std::size_t op = 0; op < graph.ops.size(); ++op) {
+    auto& measured = graph.ops[op];
+    measured.name = "blocks." + std::to_string(op) + ": " + measured.name;
+    if (measured.phase == Phase::kForward) continue;
+    measured.recompute = Recompute::kNever;
+    measured.workspace = Bytes(static_cast<std::int64_t>(op));
+    for (const auto value : measured.writes) {
+      graph.values[static_cast<std::size_t>(value)].bytes += Bytes(static_cast<std::int64_t>(op));
+    }
+  }
+  const auto expected = find_repetition(even, graph::IndexedGraph(even, "test"), 8);
+  const auto found = find_repetition(graph, graph::IndexedGraph(graph, "test"), 8);
+  ASSERT_TRUE(found && expected);
+  EXPECT_EQ(found->blocks, 10);
+  for (std::size_t op = 0; op < graph.ops.size(); ++op) {
+    EXPECT_EQ(found->ops[op].block, expected->ops[op].block) << op;
+    EXPECT_EQ(found->ops[op].within, expected->ops[op].within) << op;
+  }
+}
+
 // What the test's graphs are to the search.
 struct Parts {
   explicit Parts(OpGraph made)
