@@ -10,7 +10,7 @@
 
 #include "tape/packed_value.h"
 #include "tape/records.h"
-#include "tape/step_plan.h"
+#include "tape/step_graph.h"
 
 namespace remat::tape {
 
