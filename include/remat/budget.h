@@ -203,9 +203,9 @@ class Budget {
 /// Saved tensors that it let go of are made again when autograd asks for them, in it or after it.
 /// When memory runs out, BudgetError comes out of the operator that does not fit, and the step is over. ~Step
 /// then puts back what forward and backward have changed: generators, buffers, gradients that were there
-/// before; those that were not are undefined again. So the step can be repeated, with a smaller batch or a larger budget.
-/// Once the optimizer has begun, what came before it stays. Nothing is put back if the error is caught in the
-/// step and the forward goes on.
+/// before; those that were not are undefined again. So the step can be repeated, with a smaller batch or a
+/// larger budget. Once the optimizer has begun, what came before it stays. Nothing is put back if the error is
+/// caught in the step and the forward goes on.
 ///
 /// Errors: Error from the constructor where operators cannot be intercepted. BudgetError out of the operator that
 ///         does not fit, when nothing is left to let go of. Nothing is refused outside of forward and backward, under
