@@ -12,7 +12,7 @@ fuzz() {
   local target=$1 found=$build/fuzz_corpus/$1
   mkdir -p "$found"
   echo "-- $target, $seconds s"
-  "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -max_len=4096 \
+  "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -max_len=8192 \
     -dict=tests/fuzz/formats.dict -artifact_prefix="$build/fuzz_corpus/$target-" \
     -print_final_stats=1 -verbosity=0 "$found" "tests/fuzz/corpus/$target" 2>&1 |
     grep -E 'ERROR|BINGO|SUMMARY|Test unit|Broken|what\(\)|stat::(number_of_executed_units|average_exec)' || true
@@ -21,7 +21,7 @@ fuzz() {
 
 build=$1 seconds=$2
 failed=
-for target in op_graph_reader chain_reader plan_simulator; do
+for target in op_graph_reader chain_reader plan_simulator plans_reader; do
   fuzz "$target" || failed+=" $target"
 done
 [[ -z $failed ]] || fail "findings in$failed; the inputs are in $build/fuzz_corpus"

@@ -9,6 +9,7 @@
 
 #include "base/duration.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace remat {
 namespace {
@@ -150,7 +151,7 @@ std::string to_string(const BudgetReport& report) {
     lines.add("refused", fmt::format("{} with {}: {}", refused.values, refused.bytes.to_string(),
                                      refused.why));
   }
-  for (const std::string& pinned : report.pinned) lines.add("pinned", pinned);
+  for (const std::string& pinned : report.pinned) lines.add("pinned", printable(pinned));
   for (const std::string& why : report.retried_because) lines.add("retried", why);
   add_plans(lines, report.plans);
   return lines.text();

@@ -24,6 +24,9 @@ constexpr std::string_view kFormat = "remat.plans/1";
 constexpr std::size_t kSignatureDigits = 16;
 constexpr int kHexadecimal = 16;
 
+// Of all plans in a file: far more than steps have, and little memory for what a few digits can ask for.
+constexpr std::int64_t kMostValues = std::int64_t{1} << 24;
+
 // ---- writing ------------------------------------------------------------------------------------------------
 
 std::string signature_text(std::uint64_t signature) {
@@ -104,8 +107,18 @@ void check_ids(const OpGraph& graph, const JsonCursor& cursor) {
   }
 }
 
-StepGraph read_step(const JsonCursor& plan, const std::string& source) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 24;  // far more than a step has
+/// `left` is how many values the plans that are yet to be read may have.
+std::int32_t read_value_count(const JsonCursor& cursor, std::int64_t& left) {
+  const std::int64_t count = cursor.whole_number();
+  if (count > left) {
+    cursor.reject(
+        fmt::format("no more values than {} less those of the plans before", kMostValues));
+  }
+  left -= count;
+  return static_cast<std::int32_t>(count);
+}
+
+StepGraph read_step(const JsonCursor& plan, const std::string& source, std::int64_t& values_left) {
   StepGraph step;
   step.graph = graph::read_nested_op_graph(plan.at("graph"), source);
   check_ids(step.graph, plan.at("graph"));
@@ -113,7 +126,7 @@ StepGraph read_step(const JsonCursor& plan, const std::string& source) {
     step.signatures.push_back(read_signature(signature));
   }
   step.at_start = graph::read_bytes(plan.at("at_start_bytes"));
-  step.values = static_cast<std::int32_t>(read_place(plan.at("values"), kMost, "numbers"));
+  step.values = read_value_count(plan.at("values"), values_left);
   const std::size_t events = step.signatures.size();
   const std::size_t ops = step.graph.ops.size(), values = step.graph.values.size();
   step.last_asked =
@@ -127,24 +140,36 @@ StepGraph read_step(const JsonCursor& plan, const std::string& source) {
   return step;
 }
 
-std::shared_ptr<StepPlan> read_step_plan(const JsonCursor& cursor, const std::string& source) {
-  StepGraph step = read_step(cursor, source);
-  Plan plan = graph::read_nested_plan(cursor.at("plan"));
-  const Simulation simulation = simulate(step.graph, plan);
+/// The plan is one for the graph, and does what it says of itself.
+void check_plan(const JsonCursor& cursor, const OpGraph& graph, const Plan& plan) {
+  const Simulation simulation = simulate(graph, plan);
   if (!simulation.valid()) {
-    cursor.at("plan").reject(fmt::format("a plan for this graph; action {}: {}",
-                                         simulation.fault->action, simulation.fault->what));
+    cursor.reject(fmt::format("a plan for this graph; action {}: {}", simulation.fault->action,
+                              simulation.fault->what));
   }
-  if (simulation.peak != plan.predicted_peak || simulation.time != plan.predicted_time) {
-    cursor.at("plan")
-        .at("predicted_peak_bytes")
-        .reject(fmt::format("the {} bytes and {} ns that the plan takes", simulation.peak.count(),
-                            simulation.time.count()));
+  const auto check = [&](const char* key, std::int64_t said, std::int64_t found) {
+    if (said != found) {
+      cursor.at(key).reject(fmt::format("{}, which is what the plan comes to", found));
+    }
+  };
+  check("predicted_peak_bytes", plan.predicted_peak.count(), simulation.peak.count());
+  check("predicted_time_ns", plan.predicted_time.count(), simulation.time.count());
+  check("plain_time_ns", plan.plain_time.count(), simulation.plain_time.count());
+}
+
+std::shared_ptr<StepPlan> read_step_plan(const JsonCursor& cursor, const std::string& source,
+                                         std::int64_t& values_left) {
+  StepGraph step = read_step(cursor, source, values_left);
+  Plan plan = graph::read_nested_plan(cursor.at("plan"));
+  check_plan(cursor.at("plan"), step.graph, plan);
+  const Bytes asked = graph::read_bytes(cursor.at("asked_bytes"));
+  if (plan.budget > asked) {
+    cursor.at("plan").at("budget_bytes").reject("no more than asked_bytes");
   }
   auto compiled = std::make_shared<StepPlan>(compile(std::move(step), std::move(plan)));
   compiled->plain_peak = graph::read_bytes(cursor.at("plain_peak_bytes"));
   compiled->min_feasible = graph::read_bytes(cursor.at("min_feasible_bytes"));
-  compiled->asked = graph::read_bytes(cursor.at("asked_bytes"));
+  compiled->asked = asked;
   compiled->loaded = true;
   return compiled;
 }
@@ -180,12 +205,16 @@ KnownSteps read_known_steps(const std::string& json, const std::string& source) 
   const JsonCursor root(document);
   check_version(root);
   KnownSteps known;
+  std::int64_t values_left = kMostValues;
   for (const JsonCursor& plan : root.at("plans").elements()) {
     const auto place = fmt::format("{}: plans[{}].graph", source, known.plans.size());
-    known.plans.push_back(read_step_plan(plan, place));
+    known.plans.push_back(read_step_plan(plan, place, values_left));
   }
   for (const JsonCursor& pin : root.at("pinned").elements()) {
-    known.pinned.emplace(read_signature(pin.at("signature")), pin.at("why").text());
+    const JsonCursor signature = pin.at("signature");
+    const bool is_new =
+        known.pinned.emplace(read_signature(signature), pin.at("why").text()).second;
+    if (!is_new) signature.reject("each signature once");
   }
   return known;
 }

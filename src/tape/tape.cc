@@ -181,7 +181,7 @@ void Tape::value_made(ValueIndex index, const c10::Storage& storage) {
   if (value.plannable) meter_->came(index);
   if (audit_ && value.sound) audit_->made(index, storage);
   const bool dropped = dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;
-  if (follower_.decides(index) && !dropped) value.held = storage;
+  if (plan_decides(index) && !dropped) value.held = storage;
 }
 
 void Tape::value_overwritten(ValueIndex old, ValueIndex by) {
@@ -194,7 +194,7 @@ void Tape::value_overwritten(ValueIndex old, ValueIndex by) {
       value.held.unsafeGetStorageImpl() == record_.alive(successor.slot).get()) {
     value.held = c10::Storage();
   }
-  if (record_.slots[successor.slot].hooks > 0 && !successor.held && !follower_.decides(by)) {
+  if (record_.slots[successor.slot].hooks > 0 && !successor.held && !plan_decides(by)) {
     auto storage = record_.alive(successor.slot);
     if (storage) successor.held = c10::Storage(std::move(storage));
   }
@@ -257,7 +257,7 @@ bool Tape::replayed(ValueIndex index, const c10::Storage& storage) {
   const Slot& slot = record_.slots[value.slot];
   const bool asked_later = slot.current == index && slot.hooks > 0;
   const bool wanted = std::find(wanted_.begin(), wanted_.end(), index) != wanted_.end();
-  const bool stays = follower_.decides(index) ? wanted : asked_later;
+  const bool stays = plan_decides(index) ? wanted : asked_later;
   if (stays) hold(index, storage);
   return stays;
 }
@@ -314,7 +314,7 @@ Tape::Saved Tape::save(const at::Tensor& tensor) {
   value.saved = true;
   ++record_.slots[value.slot].hooks;
   ++live_hooks_;
-  if (!value.held && !follower_.decides(index)) value.held = tensor.storage();
+  if (!value.held && !plan_decides(index)) value.held = tensor.storage();
   return {value.slot, record_.add_view(torch_bridge::view_of(tensor))};
 }
 
@@ -331,7 +331,7 @@ at::Tensor Tape::bring_back(const Saved& saved) {
   record_.values[index].last_used = clock_;
   if (!was_held && !record_.values[index].held) {
     hold(index, storage);
-    if (follower_.decides(index) || finished_) visitors_.push_back(index);
+    if (plan_decides(index) || finished_) visitors_.push_back(index);
   }
   probe(index);
   home_.hand_over(storage);
@@ -353,7 +353,7 @@ void Tape::hook_died(SlotIndex index) {
   Slot& slot = record_.slots[index];
   --slot.hooks;
   --live_hooks_;
-  if (slot.hooks == 0 && !follower_.decides(slot.current)) {
+  if (slot.hooks == 0 && !plan_decides(slot.current)) {
     let_go(slot.current);
     Value& value = record_.values[slot.current];
     if (!value.sound && value.readers == 0) value.held = c10::Storage();  // nobody's input
@@ -425,9 +425,20 @@ void Tape::after_allocation() noexcept {
 
 // ---- the plan -----------------------------------------------------------------------------------------------
 
+/// Whether it says when a value is in memory. What a file says so of may be something else in this step.
+bool Tape::plan_decides(ValueIndex value) const {
+  return record_.values[value].plannable && follower_.decides(value);
+}
+
+/// False of values of operators that have yet to run.
+bool Tape::is_there(ValueIndex value) const {
+  return at_place(value) < static_cast<std::size_t>(record_.values.size());
+}
+
 void Tape::replay_for_plan(const std::vector<ValueIndex>& values) {
   wanted_ = values;
   for (const ValueIndex value : values) {
+    if (!is_there(value) || !record_.values[value].sound) continue;
     const c10::Storage storage = make(value);
     if (!record_.values[value].held) hold(value, storage);
   }
@@ -436,7 +447,7 @@ void Tape::replay_for_plan(const std::vector<ValueIndex>& values) {
 
 void Tape::drop_for_plan(ValueIndex value) {
   // Of operators that are one in the plan, the last has yet to run.
-  if (at_place(value) >= static_cast<std::size_t>(record_.values.size())) {
+  if (!is_there(value)) {
     dropped_ahead_.insert(static_cast<std::int32_t>(value));
     return;
   }
@@ -445,11 +456,9 @@ void Tape::drop_for_plan(ValueIndex value) {
 }
 
 void Tape::pack_for_plan(ValueIndex value) {
-  if (at_place(value) >= static_cast<std::size_t>(record_.values.size())) {
-    return drop_for_plan(value);
-  }
+  if (!is_there(value)) return drop_for_plan(value);
   const c10::Storage storage = record_.values[value].held;
-  if (!storage || !may_go(value)) return;
+  if (!storage || !record_.values[value].sound || !may_go(value)) return;
   const bool was_dropped = record_.values[value].dropped;
   const bool is_packed = packed_.pack(value, storage);
   drop_for_plan(value);

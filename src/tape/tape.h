@@ -182,6 +182,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void run(torch_bridge::OpCall& call);
   void reach_event();
   std::uint64_t identity_of(OpIndex op) const;
+  bool plan_decides(ValueIndex value) const;
+  bool is_there(ValueIndex value) const;
   c10::Storage in_memory(ValueIndex value);
   c10::Storage make(ValueIndex value);
   void probe(ValueIndex value);

@@ -281,9 +281,58 @@ TEST_F(PlanFile, IsRefusedWhereItCannotBe) {
   EXPECT_THAT(complaint("[\"run\", 1]", "[\"run\", 2]"),
               HasSubstr("plans[0].plan: expected a plan for this graph; action"));
   EXPECT_THAT(complaint("\"predicted_time_ns\": ", "\"predicted_time_ns\": 1"),
-              HasSubstr("plans[0].plan.predicted_peak_bytes: expected the "));
+              HasSubstr("plans[0].plan.predicted_time_ns: expected "));
+  EXPECT_THAT(complaint("\"plain_time_ns\": ", "\"plain_time_ns\": 1"),
+              HasSubstr("plans[0].plan.plain_time_ns: expected "));
+  EXPECT_THAT(complaint("\"asked_bytes\": ", "\"asked_bytes\": 0, \"unknown\": "),
+              HasSubstr("plans[0].plan.budget_bytes: expected no more than asked_bytes"));
+  EXPECT_THAT(complaint("\"values\": ", "\"values\": 99999999"),
+              HasSubstr("plans[0].values: expected no more values than 16777216 less"));
   EXPECT_THAT(complaint("{\"id\": 0, \"name\"", "{\"id\": 123456, \"name\""),
               HasSubstr("plans[0].graph"));
+}
+
+// Breaks if: what many plans ask for together is not bounded.
+TEST_F(PlanFile, IsRefusedWhereItsPlansTakeTooMuchMemory) {
+  save_plan_for(512);
+  tape::KnownSteps known = tape::read_known_steps(content_of(file_.path()), "plans");
+  known.plans[0]->graph.values = 1 << 23;
+  known.plans.push_back(known.plans[0]);
+  EXPECT_THAT(tape::read_known_steps(tape::to_json(known), "plans").plans, SizeIs(2));
+  known.plans.push_back(known.plans[0]);
+  EXPECT_THAT(complaint_of([&] { tape::read_known_steps(tape::to_json(known), "plans"); }),
+              HasSubstr("plans: plans[2].values: expected no more values than"));
+}
+
+// Breaks if: the budget for which a plan is made anew can be less than nothing.
+TEST_F(PlanFile, CanBeReadAfterAStepThatNeededFarMoreThanThePlan) {
+  const at::Tensor x = torch::randn({1 << 16}, torch::requires_grad());
+  const auto step = [&](Budget& budget, std::int64_t repeats) {
+    const Step open(budget);
+    at::Tensor h = x;
+    for (int i = 0; i < 8; ++i) h = h.sin();
+    const at::Tensor longer = h.repeat_interleave(torch::full({1 << 16}, repeats));
+    torch::autograd::grad({longer.sum()}, {x});
+  };
+  Budget budget({*live_cpu_bytes() + Bytes(4 << 20), kEffort});
+  for (int i = 0; i < 3; ++i) step(budget, 1);
+  ASSERT_TRUE(budget.report().planned);
+  EXPECT_THROW(step(budget, 4096), BudgetError);
+  budget.save(file_.path());
+  const auto known = tape::read_known_steps(content_of(file_.path()), "plans");
+  EXPECT_THAT(known.plans, SizeIs(1));
+}
+
+TEST(PinnedOperators, AreEachThereOnce) {
+  tape::KnownSteps known;
+  known.pinned.emplace(1, "why");
+  known.pinned.emplace(2, "why");
+  const std::string text = tape::to_json(known);
+  EXPECT_THAT(tape::read_known_steps(text, "plans").pinned, SizeIs(2));
+  EXPECT_THAT(complaint_of([&] {
+                tape::read_known_steps(replaced(text, "0000002\"", "0000001\""), "plans");
+              }),
+              HasSubstr("plans: pinned[1].signature: expected each signature once"));
 }
 
 }  // namespace
