@@ -8,12 +8,14 @@ namespace remat::torch_bridge {
 std::vector<at::Tensor> leaves_below(const torch::autograd::edge_list& roots) {
   using torch::autograd::Node;
   std::vector<at::Tensor> leaves;
-  ska::flat_hash_set<Node*> seen;
+  ska::flat_hash_set<Node*> seen;  // of those that more than one edge may lead to
   std::vector<Node*> todo;
   const auto add = [&](const torch::autograd::edge_list& edges) {
     for (const torch::autograd::Edge& edge : edges) {
       Node* const node = edge.function.get();
-      if (node != nullptr && seen.insert(node).second) todo.push_back(node);
+      if (node == nullptr) continue;
+      const bool is_first = edge.function.use_count() == 1 || seen.insert(node).second;
+      if (is_first) todo.push_back(node);
     }
   };
   add(roots);

@@ -4,7 +4,8 @@
 #include <array>
 #include <memory>
 #include <string_view>
-#include <unordered_map>
+
+#include <c10/util/flat_hash_map.h>
 
 namespace remat::torch_bridge {
 namespace {
@@ -69,7 +70,7 @@ OpTraits::OpTraits(const c10::OperatorHandle& op)
 
 const OpTraits& traits_of(const c10::OperatorHandle& op) {
   // As in writes_of: per thread, no lock.
-  thread_local std::unordered_map<const c10::FunctionSchema*, std::unique_ptr<OpTraits>> known;
+  thread_local ska::flat_hash_map<const c10::FunctionSchema*, std::unique_ptr<OpTraits>> known;
   auto& traits = known[&op.schema()];
   if (traits == nullptr) traits = std::make_unique<OpTraits>(op);
   return *traits;
