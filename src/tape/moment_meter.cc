@@ -17,11 +17,6 @@ std::string what_runs() {
 
 }  // namespace
 
-std::uint64_t mixed(std::uint64_t signature, std::uint64_t word) {
-  signature = (signature ^ word) * 0x9E3779B97F4A7C15u;  // 2^64 divided by the golden ratio
-  return signature ^ (signature >> 29);
-}
-
 // Steps on devices of different kinds are different steps.
 MomentMeter::MomentMeter(StepRecord& record, torch_bridge::MemoryLedger& ledger,
                          const torch_bridge::HomeStream& home, bool measures)

@@ -81,7 +81,4 @@ class MomentMeter {
   std::vector<ValueIndex> shared_;  // alive, and perhaps somebody else's
 };
 
-/// Mixes `word` into a running signature.
-std::uint64_t mixed(std::uint64_t signature, std::uint64_t word);
-
 }  // namespace remat::tape

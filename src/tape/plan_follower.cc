@@ -40,10 +40,10 @@ void PlanFollower::change_plan(std::int32_t event, std::uint64_t signature) {
 }
 
 void PlanFollower::advance(std::int32_t event, bool with_replays) {
-  const std::shared_ptr<const StepPlan> plan = plan_;  // what is done for it may be its end
+  const StepPlan* const plan = plan_.get();  // what is done for it may be its end; plans_ has it
   const bool stops = plan->has_entry[static_cast<std::size_t>(event)] != 0;
   // Of an event without an entry only what it is time to let go of is done.
-  for (; plan_ == plan && next_ < plan->entries.size(); ++next_) {
+  for (; plan_.get() == plan && next_ < plan->entries.size(); ++next_) {
     const StepPlan::Entry entry = plan->entries[next_];
     const auto value = static_cast<ValueIndex>(entry.subject);
     if (entry.kind == StepPlan::Kind::kDrop) {

@@ -83,7 +83,8 @@ void Recorder::add_argument(const at::Tensor& tensor, TensorArgument argument, O
     argument.overwritten =
         argument.written && traits.overwrites && torch_bridge::covers_storage(tensor);
     argument.value = argument.overwritten ? known_value_of(tensor) : value_of(tensor);
-    argument.view = record_.add_view(torch_bridge::view_of(tensor));
+    argument.view =
+        record_.add_view(record_.values[argument.value].slot, torch_bridge::view_of(tensor));
     if (!argument.overwritten) read(tensor, argument);
     if (argument.written) {
       open.written.push_back({record_.arguments.size() - open.arguments_begin, tensor});
@@ -111,10 +112,10 @@ ValueIndex Recorder::value_of(const at::Tensor& tensor) {
 }
 
 ValueIndex Recorder::known_value_of(const at::Tensor& tensor) {
-  const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
-  if (slot != SlotIndex::kNone) return record_.slots[slot].current;
+  const auto [slot, is_new] = record_.find_or_add(tensor.storage());
+  if (!is_new) return record_.slots[slot].current;
   events_.leaf_met(tensor);
-  return add_leaf(tensor, record_.add_slot(tensor.storage()));
+  return add_leaf(tensor, slot);
 }
 
 void Recorder::make_leaf(ValueIndex value, const c10::Storage& storage) {
@@ -182,7 +183,7 @@ void Recorder::hold_unsound_arguments(const Op& op) {
 
 // ---- leaves that are overwritten --------------------------------------------------------------------
 
-void Recorder::save_leaves_from(const Op& op, const std::vector<Written>& written) {
+void Recorder::save_leaves_from(const Op& op, const c10::SmallVectorImpl<Written>& written) {
   for (const Written& place : written) {
     const TensorArgument& argument = record_.arguments[op.arguments.begin + place.argument];
     const Value& value = record_.values[argument.value];
@@ -219,12 +220,12 @@ bool Recorder::end(torch_bridge::OpCall& call, OpenOp& open) {
 }
 
 void Recorder::add_written(const OpenOp& open, const Written& written) {
-  const Op op = record_.ops[open.index];
+  const Op& op = record_.ops[open.index];
   const TensorArgument argument = record_.arguments[op.arguments.begin + written.argument];
   const at::Tensor& tensor = written.tensor;
-  const SlotIndex slot = record_.find(tensor.storage().unsafeGetStorageImpl());
-  if (slot == SlotIndex::kNone) {  // exchanged for one that the step has not met
-    add_leaf(tensor, record_.add_slot(tensor.storage()));
+  const auto [slot, is_new] = record_.find_or_add(tensor.storage());
+  if (is_new) {  // exchanged for one that the step has not met
+    add_leaf(tensor, slot);
     return;
   }
   const ValueIndex old = record_.slots[slot].current;
@@ -255,8 +256,8 @@ void Recorder::add_results(c10::ArrayRef<c10::IValue> results, const OpenOp& ope
 
 void Recorder::add_result(const at::Tensor& tensor, Output output, const OpenOp& open) {
   if (!torch_bridge::is_plain(tensor)) return;
-  if (record_.find(tensor.storage().unsafeGetStorageImpl()) != SlotIndex::kNone) return;  // a view
-  add_made(tensor, output, record_.add_slot(tensor.storage()), open);
+  const auto [slot, is_new] = record_.find_or_add(tensor.storage());
+  if (is_new) add_made(tensor, output, slot, open);  // otherwise a view
 }
 
 ValueIndex Recorder::add_made(const at::Tensor& tensor, Output output, SlotIndex slot,
@@ -272,7 +273,7 @@ ValueIndex Recorder::add_made(const at::Tensor& tensor, Output output, SlotIndex
   value.bytes = static_cast<std::int64_t>(tensor.storage().nbytes());
   value.device = tensor.device();
   output.value = record_.values.add(std::move(value));
-  output.view = record_.add_view(torch_bridge::view_of(tensor));
+  output.view = record_.add_view(slot, torch_bridge::view_of(tensor));
   record_.outputs.add(output);
   record_.slots[slot].current = output.value;
   events_.value_made(output.value, tensor.storage());

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include <c10/util/SmallVector.h>
+
 #include "tape/records.h"
 #include "torch_bridge/home_stream.h"
 #include "torch_bridge/op_interceptor.h"
@@ -60,7 +62,6 @@ class Recorder {
   /// matters.
   template <class Proceed>
   void watch(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits, Proceed&& proceed) {
-    if (!traits.writes.any()) return proceed();
     const std::vector<Overwritten> written = begin_unrecorded_writes(call, traits);
     proceed();
     end_unrecorded_writes(written);
@@ -80,7 +81,7 @@ class Recorder {
   };
   struct OpenOp {
     OpIndex index;
-    std::vector<Written> written;
+    c10::SmallVector<Written, 2> written;
     std::int32_t arguments_begin, constants_begin;
   };
   struct Overwritten {
@@ -98,7 +99,7 @@ class Recorder {
   void judge(Op& op, c10::ArrayRef<c10::IValue> arguments);
   const char* obstacle(const Op& op, c10::ArrayRef<c10::IValue> arguments) const;
   void hold_unsound_arguments(const Op& op);
-  void save_leaves_from(const Op& op, const std::vector<Written>& written);
+  void save_leaves_from(const Op& op, const c10::SmallVectorImpl<Written>& written);
   void save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Tensor& tensor);
 
   void add_written(const OpenOp& open, const Written& written);

@@ -2,7 +2,14 @@
 
 namespace remat::tape {
 
-ViewIndex StepRecord::add_view(const torch_bridge::StorageView& view) {
+bool StepRecord::is_stored(ViewIndex index, const torch_bridge::StorageView& view) const {
+  const torch_bridge::StorageView stored = this->view(index);
+  return stored.offset == view.offset && stored.dtype == view.dtype &&
+         stored.conjugate == view.conjugate && stored.negative == view.negative &&
+         stored.sizes == view.sizes && stored.strides == view.strides;
+}
+
+ViewIndex StepRecord::store(const torch_bridge::StorageView& view) {
   StoredView stored;
   stored.first_number = static_cast<std::int32_t>(numbers_.size());
   stored.dimensions = static_cast<std::int16_t>(view.sizes.size());
@@ -10,29 +17,24 @@ ViewIndex StepRecord::add_view(const torch_bridge::StorageView& view) {
   stored.conjugate = view.conjugate;
   stored.negative = view.negative;
   stored.offset = view.offset;
-  numbers_.insert(numbers_.end(), view.sizes.begin(), view.sizes.end());
-  numbers_.insert(numbers_.end(), view.strides.begin(), view.strides.end());
+  for (const c10::IntArrayRef numbers : {view.sizes, view.strides}) {
+    for (const std::int64_t number : numbers) {
+      numbers_.push_back(number);
+      stored.signature = mixed(stored.signature, number);
+    }
+  }
+  stored.signature =
+      mixed(stored.signature, view.offset * 64 + static_cast<std::int64_t>(view.dtype));
   return views_.add(stored);
 }
 
-torch_bridge::StorageView StepRecord::view(ViewIndex index) const {
-  const StoredView& stored = views_[index];
-  const auto count = static_cast<std::size_t>(stored.dimensions);
-  const std::int64_t* sizes = numbers_.data() + stored.first_number;
-  return {{sizes, count}, {sizes + count, count}, stored.offset,
-          stored.dtype,   stored.conjugate,       stored.negative};
-}
-
-SlotIndex StepRecord::find(const c10::StorageImpl* storage) const {
-  const auto found = slot_of_.find(storage);
-  return found != slot_of_.end() ? found->second : SlotIndex::kNone;
-}
-
-SlotIndex StepRecord::add_slot(const c10::Storage& storage) {
-  Slot slot{storage.getWeakStorageImpl(), ValueIndex::kNone, 0, storage.unsafeGetStorageImpl()};
-  const SlotIndex index = slots.add(std::move(slot));
-  slot_of_[storage.unsafeGetStorageImpl()] = index;
-  return index;
+std::pair<SlotIndex, bool> StepRecord::find_or_add(const c10::Storage& storage) {
+  const c10::StorageImpl* const address = storage.unsafeGetStorageImpl();
+  const auto [place, is_new] = slot_of_.emplace(address, slots.next());
+  if (is_new) {
+    slots.add({storage.getWeakStorageImpl(), ValueIndex::kNone, 0, ViewIndex::kNone, address});
+  }
+  return {place->second, is_new};
 }
 
 c10::intrusive_ptr<c10::StorageImpl> StepRecord::alive(SlotIndex slot) const {
@@ -44,8 +46,27 @@ void StepRecord::release_tensors() {
   for (c10::IValue& constant : constants) constant = c10::IValue();
   for (at::Tensor& other : others) other.reset();
   slot_of_.clear();
-  const c10::weak_intrusive_ptr<c10::StorageImpl> nobody{c10::intrusive_ptr<c10::StorageImpl>()};
-  for (Slot& slot : slots) slot.address = nobody;
+  for (Slot& slot : slots) slot.address.reset();
+}
+
+void StepRecord::clear() {
+  slots.clear();
+  values.clear();
+  ops.clear();
+  moments.clear();
+  arguments.clear();
+  outputs.clear();
+  constants.clear();
+  others.clear();
+  rng_states.clear();
+  asked.clear();
+  packs.clear();
+  events.clear();
+  nodes.clear();
+  names.clear();
+  views_.clear();
+  numbers_.clear();
+  slot_of_.clear();
 }
 
 }  // namespace remat::tape

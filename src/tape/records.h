@@ -1,17 +1,18 @@
 // What a step leaves behind on the tape: values, the operators that made them, and how to make them
 // again. Flat arrays, addressed by index: a chain of any length is destroyed without recursion, and
-// recording allocates nothing once the arrays have grown. (tape.md, F18 and section 5)
+// recording allocates nothing once the arrays have grown: steps hand them on. (tape.md, F18 and section 5)
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/ivalue.h>
 #include <c10/core/Storage.h>
+#include <c10/util/flat_hash_map.h>
 #include <c10/util/intrusive_ptr.h>
 
 #include "torch_bridge/draw_state.h"
@@ -44,6 +45,7 @@ struct Slot {
   c10::weak_intrusive_ptr<c10::StorageImpl> address;
   ValueIndex current = ValueIndex::kNone;     ///< the latest version
   std::int32_t hooks = 0;                     ///< saved tensors that wait for it
+  ViewIndex view = ViewIndex::kNone;          ///< met last
   const c10::StorageImpl* storage = nullptr;  ///< to be compared only: it may be gone
 };
 
@@ -128,8 +130,15 @@ struct PackCost {
   std::int64_t nanoseconds = 0;  ///< for packing it; unpacking takes no longer
 };
 
+/// Mixes `word` into a running signature.
+inline std::uint64_t mixed(std::uint64_t signature, std::uint64_t word) {
+  signature = (signature ^ word) * 0x9E3779B97F4A7C15u;  // 2^64 divided by the golden ratio
+  return signature ^ (signature >> 29);
+}
+
 /// A view without its arrays.
 struct StoredView {
+  std::uint64_t signature = 0;
   std::int32_t first_number = 0;
   std::int16_t dimensions = 0;
   c10::ScalarType dtype = c10::kFloat;
@@ -149,6 +158,7 @@ class Arena {
   std::int32_t size() const { return static_cast<std::int32_t>(elements_.size()); }
   Index next() const { return static_cast<Index>(elements_.size()); }
   void truncate(std::int32_t size) { elements_.erase(elements_.begin() + size, elements_.end()); }
+  void clear() { elements_.clear(); }
   Element& back() { return elements_.back(); }
   auto begin() { return elements_.begin(); }
   auto end() { return elements_.end(); }
@@ -179,23 +189,45 @@ class StepRecord {
   Arena<std::int32_t, std::string> nodes;   ///< what autograd calls what it ran as a moment began
   std::map<ValueIndex, std::string> names;  ///< that the user gave values
 
-  ViewIndex add_view(const torch_bridge::StorageView& view);
-  torch_bridge::StorageView view(ViewIndex index) const;
+  /// The index of a view of a slot.
+  ViewIndex add_view(SlotIndex slot, const torch_bridge::StorageView& view) {
+    ViewIndex& last = slots[slot].view;
+    if (last == ViewIndex::kNone || !is_stored(last, view)) last = store(view);
+    return last;
+  }
+  torch_bridge::StorageView view(ViewIndex index) const {
+    const StoredView& stored = views_[index];
+    const auto count = static_cast<std::size_t>(stored.dimensions);
+    const std::int64_t* const sizes = numbers_.data() + stored.first_number;
+    return {{sizes, count}, {sizes + count, count}, stored.offset,
+            stored.dtype,   stored.conjugate,       stored.negative};
+  }
+  /// Of its numbers and its dtype.
+  std::uint64_t signature_of(ViewIndex view) const { return views_[view].signature; }
 
   /// The slot of a storage; kNone if the step has not met it.
-  SlotIndex find(const c10::StorageImpl* storage) const;
-  /// A slot for a storage that the step has not met.
-  SlotIndex add_slot(const c10::Storage& storage);
+  SlotIndex find(const c10::StorageImpl* storage) const {
+    const auto found = slot_of_.find(storage);
+    return found != slot_of_.end() ? found->second : SlotIndex::kNone;
+  }
+  /// The slot of a storage, and whether it is a new one because the step had not met it.
+  std::pair<SlotIndex, bool> find_or_add(const c10::Storage& storage);
   /// The storage of a slot while anybody holds it.
   c10::intrusive_ptr<c10::StorageImpl> alive(SlotIndex slot) const;
 
   /// Forgets which storages the slots stand for, and lets go of everything held: nobody can ask any more.
   void release_tensors();
 
+  /// Nothing is left but the room that it took.
+  void clear();
+
  private:
+  bool is_stored(ViewIndex index, const torch_bridge::StorageView& view) const;
+  ViewIndex store(const torch_bridge::StorageView& view);
+
   Arena<ViewIndex, StoredView> views_;
   std::vector<std::int64_t> numbers_;  // sizes, then strides, of each view
-  std::unordered_map<const c10::StorageImpl*, SlotIndex> slot_of_;
+  ska::flat_hash_map<const c10::StorageImpl*, SlotIndex> slot_of_;
 };
 
 }  // namespace remat::tape

@@ -24,6 +24,7 @@ thread_local Tape* current_tape = nullptr;
 Tape::Tape(TapeOptions options)
     : options_(std::move(options)),
       home_(options_.memory->device()),
+      record_(options_.group->empty_record()),
       meter_(std::make_unique<MomentMeter>(record_, *options_.memory, home_, options_.measures)),
       follower_(*this, options_.plans),
       exceptions_at_start_(std::uncaught_exceptions()),
@@ -37,6 +38,7 @@ Tape::Tape(TapeOptions options)
 // wait for the group's.
 Tape::~Tape() {
   if (!finished_) options_.group->leave(*this);
+  options_.group->take_back(std::move(record_));
 }
 
 Tape::Scope::Scope(Tape& tape)
@@ -94,7 +96,7 @@ void Tape::name_value(const at::Tensor& tensor, std::string_view name) {
 }
 
 void Tape::intercept(torch_bridge::OpCall& call) {
-  const Lock lock(mutex_);
+  std::unique_lock<TapeMutex> lock(mutex_);
   if (finished_) return call.proceed();
   ++counts_.ops;
   const torch_bridge::OpTraits& traits = torch_bridge::traits_of(call.op());
@@ -107,7 +109,9 @@ void Tape::intercept(torch_bridge::OpCall& call) {
   }
   if (meter_->other_op()) reach_event();
   undo_log_->before(call, traits, part);
-  recorder_.watch(call, traits, [&] { run(call); });
+  if (traits.writes.any()) return recorder_.watch(call, traits, [&] { run(call); });
+  lock.unlock();
+  run(call);
 }
 
 /// Runs an operator as it is.
@@ -127,11 +131,7 @@ void Tape::record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& trai
     }
     Op& begun = record_.ops[op];
     begun.moment = meter_->begin(op, identity_of(op));
-    const auto pinned = options_.pinned.find(record_.events.back());
-    if (pinned != options_.pinned.end()) {
-      begun.sound = false;
-      begun.unsound_because = pinned->second.c_str();
-    }
+    if (!options_.pinned.empty()) keep_if_pinned(begun);
     reach_event();
   };
   const auto after = [&](OpIndex op) {
@@ -150,6 +150,14 @@ void Tape::record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& trai
   records_ = false;
 }
 
+/// Of an operator that has begun.
+void Tape::keep_if_pinned(Op& op) {
+  const auto pinned = options_.pinned.find(record_.events.back());
+  if (pinned == options_.pinned.end()) return;
+  op.sound = false;
+  op.unsound_because = pinned->second.c_str();
+}
+
 void Tape::reach_event() {
   end_visits();
   const std::int32_t event = record_.events.size() - 1;
@@ -163,10 +171,7 @@ std::uint64_t Tape::identity_of(OpIndex index) const {
     const TensorArgument& argument = record_.arguments[i];
     identity = mixed(identity, static_cast<std::uint64_t>(argument.value));
     if (argument.value == ValueIndex::kNone) continue;
-    const torch_bridge::StorageView view = record_.view(argument.view);
-    for (const std::int64_t size : view.sizes) identity = mixed(identity, size);
-    for (const std::int64_t stride : view.strides) identity = mixed(identity, stride);
-    identity = mixed(identity, view.offset * 64 + static_cast<std::int64_t>(view.dtype));
+    identity = mixed(identity, record_.signature_of(argument.view));
   }
   return identity;
 }
@@ -180,7 +185,8 @@ void Tape::value_made(ValueIndex index, const c10::Storage& storage) {
       value.device == home_.device() && (value.origin == Origin::kFresh || value.sound);
   if (value.plannable) meter_->came(index);
   if (audit_ && value.sound) audit_->made(index, storage);
-  const bool dropped = dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;
+  const bool dropped =
+      !dropped_ahead_.empty() && dropped_ahead_.count(static_cast<std::int32_t>(index)) > 0;
   if (plan_decides(index) && !dropped) value.held = storage;
 }
 
@@ -315,7 +321,7 @@ Tape::Saved Tape::save(const at::Tensor& tensor) {
   ++record_.slots[value.slot].hooks;
   ++live_hooks_;
   if (!value.held && !plan_decides(index)) value.held = tensor.storage();
-  return {value.slot, record_.add_view(torch_bridge::view_of(tensor))};
+  return {value.slot, record_.add_view(value.slot, torch_bridge::view_of(tensor))};
 }
 
 at::Tensor Tape::bring_back(const Saved& saved) {
@@ -382,11 +388,17 @@ void Tape::before_allocation(std::int64_t bytes) {
   // A function's own forward runs without gradients, too: room is made, but nothing refused.
   const bool refuses = enforces_now();
   if (finished_ || (!refuses && live_hooks_ == 0)) return;
-  std::unique_lock<std::mutex> turn;
-  {
+  std::unique_lock<std::mutex> turn = options_.group->turn_if_free();
+  if (!turn) {
     const TapeMutex::Released released(mutex_);
     turn = options_.group->take_turn();
   }
+  if (live_bytes() + bytes > options_.limit) make_room_for(bytes, refuses);
+  turn_ = std::move(turn);
+}
+
+/// The caller has the turn. What there is no room for is refused, or passes the limit.
+void Tape::make_room_for(std::int64_t bytes, bool refuses) {
   const Lock lock(mutex_);
   counts_.largest_excess = std::max(counts_.largest_excess, live_bytes() + bytes - options_.limit);
   const auto fits = [&] { return live_bytes() + bytes <= options_.limit; };
@@ -397,7 +409,6 @@ void Tape::before_allocation(std::int64_t bytes) {
     failure_ = Failure::kMemory;
     throw_out_of_budget(bytes);
   }
-  turn_ = std::move(turn);
 }
 
 /// False if nothing is left that could be made again.

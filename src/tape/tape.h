@@ -45,7 +45,7 @@ struct TapeOptions {
   std::shared_ptr<UncountedStorages> uncounted;
   bool measures = true;
   /// What it shares the limit with.
-  std::shared_ptr<TapeGroup> group = std::make_shared<TapeGroup>();
+  std::shared_ptr<TapeGroup> group;
   /// Plans of steps known so far, that this one may turn out to be.
   std::vector<std::shared_ptr<const StepPlan>> plans;
   /// Whether every value is compared with what it was when it is read and when it is made again.
@@ -174,12 +174,14 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void plan_left() override;
 
   std::shared_ptr<torch_bridge::CarriedScopes> carried();
+  void make_room_for(std::int64_t bytes, bool refuses);
   bool let_go_of_one();
   bool enforces_now() const;
   std::int64_t live_bytes() const { return options_.memory->live_bytes(); }
   void go_on(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   void record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   void run(torch_bridge::OpCall& call);
+  void keep_if_pinned(Op& op);
   void reach_event();
   std::uint64_t identity_of(OpIndex op) const;
   bool plan_decides(ValueIndex value) const;

@@ -5,6 +5,14 @@
 #include "tape/tape.h"
 
 namespace remat::tape {
+namespace {
+
+// So many steps at once have records without new memory.
+constexpr std::size_t kSpareRecords = 4;
+
+}  // namespace
+
+TapeGroup::TapeGroup() { spare_.reserve(kSpareRecords); }
 
 void TapeGroup::join(Tape& tape) {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -22,6 +30,20 @@ bool TapeGroup::make_room(const Tape& asking, const std::function<bool()>& is_en
     if (tape != &asking && tape->make_room(is_enough)) return true;
   }
   return false;
+}
+
+StepRecord TapeGroup::empty_record() {
+  const std::lock_guard<std::mutex> lock(spare_mutex_);
+  if (spare_.empty()) return {};
+  StepRecord record = std::move(spare_.back());
+  spare_.pop_back();
+  return record;
+}
+
+void TapeGroup::take_back(StepRecord record) noexcept {
+  record.clear();
+  const std::lock_guard<std::mutex> lock(spare_mutex_);
+  if (spare_.size() < kSpareRecords) spare_.push_back(std::move(record));
 }
 
 }  // namespace remat::tape

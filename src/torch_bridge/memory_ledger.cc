@@ -16,15 +16,10 @@ void MemoryLedger::remove(std::uint64_t allocation, std::int64_t bytes) {
 }
 
 void MemoryLedger::tell(std::uint64_t allocation, std::int64_t bytes) {
-  live_ += bytes;
+  live_.store(live_bytes() + bytes, std::memory_order_relaxed);
   for (auto* counters : followers_) {
     if (counters->counts(allocation)) counters->add(device_, bytes);
   }
-}
-
-std::int64_t MemoryLedger::live_bytes() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return live_;
 }
 
 std::uint64_t MemoryLedger::latest() const {

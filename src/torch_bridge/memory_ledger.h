@@ -1,6 +1,7 @@
 // The memory that LibTorch's allocator of one device has handed out.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -23,7 +24,7 @@ class MemoryLedger {
   void remove(std::uint64_t allocation, std::int64_t bytes);
 
   /// Of all allocations.
-  std::int64_t live_bytes() const;
+  std::int64_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
   /// The number of the latest allocation.
   std::uint64_t latest() const;
 
@@ -43,7 +44,7 @@ class MemoryLedger {
   mutable std::mutex mutex_;
   std::vector<MemoryCounters*> followers_;
   std::uint64_t allocations_ = 0;
-  std::int64_t live_ = 0;
+  std::atomic<std::int64_t> live_{0};  // written under the mutex
 };
 
 /// Counts what a ledger's allocator hands out while it lives, and takes back of that.
