@@ -1,7 +1,9 @@
 // What does a budget cost? Plain steps, steps under the policies of regions, and steps within budgets take
 // turns in one process.
+#include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <string>
@@ -13,6 +15,7 @@
 #include <torch/optim/adamw.h>
 
 #include <remat/budget.h>
+#include <remat/graph.h>
 #include <remat/memory.h>
 
 #include "budget_curve/workloads.h"
@@ -23,9 +26,13 @@
 namespace remat::benchmarks {
 namespace {
 
+constexpr const char* kNothingDrops = "nothing drops";
+
 struct Arguments {
   std::vector<std::string> workloads = workload_names();
   int rounds = 9;
+  std::int64_t effort = 0;
+  std::string graphs;
   bool smoke = false;
 };
 
@@ -100,6 +107,8 @@ class Curve {
  public:
   Curve(const std::string& name, const Arguments& arguments)
       : rounds_(arguments.smoke ? 1 : arguments.rounds),
+        effort_(arguments.effort),
+        graphs_(arguments.graphs),
         workload_(make_workload(name, arguments.smoke)),
         training_(workload_) {}
 
@@ -110,7 +119,7 @@ class Curve {
                mebibytes(plain_peak_.fixed), mebibytes(plain_peak_.peak));
     fmt::print("  {:<14} {:>9} {:>15} {:>7} {:>7} {:>7}\n", "", "peak MiB", "measured %", "plan %",
                "bound %", "replays");
-    std::vector<std::pair<std::string, Bytes>> budgets = {{"nothing drops", 2 * plain_peak_.peak}};
+    std::vector<std::pair<std::string, Bytes>> budgets = {{kNothingDrops, 2 * plain_peak_.peak}};
     for (const int share : {80, 60, 50, 40, 33}) {
       const Bytes activations = plain_peak_.peak - plain_peak_.fixed;
       budgets.emplace_back(fmt::format("budget {} %", share),
@@ -135,7 +144,7 @@ class Curve {
 
   void run_budget(const std::string& name, Bytes memory) {
     try {
-      Budget budget({memory});
+      Budget budget({memory, effort_});
       const auto step = [&] {
         const Step scope(budget);
         plain_();
@@ -143,12 +152,17 @@ class Curve {
       for (int i = 0; i < 6 && !(budget.report().planned && !budget.report().audited); ++i) step();
       const std::vector<double> found = ratios(rounds_, plain_, step);
       print_row(name, budget.report().tracked_peak, found, budget.report());
+      if (name == kNothingDrops && !graphs_.empty()) {
+        std::ofstream(graphs_ + "/" + workload_.name + ".opgraph.json") << to_json(*budget.graph());
+      }
     } catch (const BudgetError& error) {
       fmt::print("  {:<14} {}\n", name, error.what());
     }
   }
 
   int rounds_;
+  std::int64_t effort_;
+  std::string graphs_;
   Workload workload_;
   Training training_;
   std::function<void()> plain_ = [this] { training_.step(Placement::none()); };
@@ -172,6 +186,10 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", arguments.rounds, "How often each contender takes its turn")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--effort", arguments.effort,
+                 "Operators that the search for a plan simulates at most; 0: as many as usual");
+  app.add_option("--graphs", arguments.graphs,
+                 "Write each model's step to MODEL.opgraph.json in this folder, for `remat plan`");
   app.add_flag("--smoke", arguments.smoke, "Small models and one round, to try this program");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -7,6 +7,7 @@
 #include "graph/op_name.h"
 #include "tape/op_places.h"
 #include "tape/packed_forms.h"
+#include "tape/usual_times.h"
 
 namespace remat::tape {
 namespace {
@@ -20,6 +21,7 @@ class GraphBuilder {
       : record_(record),
         meter_(meter),
         places_(record, names),
+        nanoseconds_(usual_times(record)),
         id_of_(static_cast<std::size_t>(record.values.size()), kNowhere),
         op_of_moment_(static_cast<std::size_t>(record.moments.size()), kNowhere) {
     result_.graph.name = "step";
@@ -100,12 +102,12 @@ class GraphBuilder {
     const Op& op = record_.ops[moment.op];
     const std::int32_t host = fusion_host(op);
     if (host != kNowhere) {
-      fuse(host, moment, op);
+      fuse(host, index, op);
       op_of_moment_[at_place(index)] = host;
     } else {
       const bool makes = makes_plannable(op);
       GraphOp& added = add_op(op.traits->name, Phase::kForward, index);
-      added.time = std::chrono::nanoseconds(moment.nanoseconds);
+      added.time = time_of(index);
       added.workspace = Bytes(workspace(moment, carry_));
       if (makes) added.recompute = op.rng >= 0 ? Recompute::kRng : Recompute::kPure;
       op_of_moment_[at_place(index)] = static_cast<std::int32_t>(added.id);
@@ -180,7 +182,12 @@ class GraphBuilder {
                : op_of_moment_[at_place(record_.ops[old.maker].moment)];
   }
 
-  void fuse(std::int32_t host, const Moment& moment, const Op& op) {
+  std::chrono::nanoseconds time_of(MomentIndex moment) const {
+    return std::chrono::nanoseconds(nanoseconds_[at_place(moment)]);
+  }
+
+  void fuse(std::int32_t host, MomentIndex index, const Op& op) {
+    const Moment& moment = record_.moments[index];
     const auto id = static_cast<OpId>(host);
     const Output& output = record_.outputs[op.outputs.begin];
     const ValueIndex old = record_.arguments[op.arguments.begin + output.argument].value;
@@ -189,7 +196,7 @@ class GraphBuilder {
     result_.value_of[static_cast<std::size_t>(value)] = output.value;
     GraphOp& added = op_at(id);
     added.name += " " + op.traits->name;
-    added.time += std::chrono::nanoseconds(moment.nanoseconds);
+    added.time += time_of(index);
     added.workspace = std::max(added.workspace, Bytes(workspace(moment, carry_)));
     if (op.rng >= 0 || added.recompute == Recompute::kNever) {
       added.recompute = op.rng >= 0 ? Recompute::kRng : Recompute::kPure;
@@ -203,7 +210,7 @@ class GraphBuilder {
     // What ran before backward began is no part of it.
     is_backward_ = is_backward_ || moment.in_pass;
     GraphOp& added = add_op(node, is_backward_ ? Phase::kBackward : Phase::kForward, index);
-    added.time = std::chrono::nanoseconds(moment.nanoseconds);
+    added.time = time_of(index);
     op_of_moment_[at_place(index)] = static_cast<std::int32_t>(added.id);
     const OpId id = added.id;
     for (std::int32_t i = moment.asked.begin; i < moment.asked.end; ++i) {
@@ -278,6 +285,7 @@ class GraphBuilder {
   const StepRecord& record_;
   const MomentMeter& meter_;
   OpPlaces places_;
+  std::vector<std::int64_t> nanoseconds_;  // by moment
   StepGraph result_;
   std::vector<std::int32_t> id_of_;         // by value
   std::vector<std::int32_t> op_of_moment_;  // by moment
