@@ -13,16 +13,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "checkpo
 
 from contender import Contender, threads_of_blas  # pylint: disable=wrong-import-position
 
-HEAP_RESERVES = 2**30  # PageHeap's regions are larger than this, everything else is smaller
 PARTS = ["heap of pages", "libraries", "malloc's heap", "other (BLAS's scratch memory)"]
 
 
-def part_of(name, size):
+def part_of(name, flags):
     if name.startswith("/"):
         return "libraries"
     if name == "[heap]":
         return "malloc's heap"
-    return "heap of pages" if not name and size > HEAP_RESERVES else "other (BLAS's scratch memory)"
+    # Only PageHeap asks for huge pages.
+    return "heap of pages" if "hg" in flags else "other (BLAS's scratch memory)"
 
 
 def resident(pid):
@@ -30,12 +30,13 @@ def resident(pid):
     sizes = collections.Counter()
     with open(f"/proc/{pid}/smaps", encoding="utf-8") as lines:
         for line in lines:
-            mapping = re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+\s*(.*)", line)
+            mapping = re.match(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+\s*(.*)", line)
             if mapping:
-                begin, end, name = mapping.groups()
-                part = part_of(name, int(end, 16) - int(begin, 16))
+                name = mapping.group(1)
             elif line.startswith("Rss:"):
-                sizes[part] += int(line.split()[1]) * 1024
+                size = int(line.split()[1]) * 1024
+            elif line.startswith("VmFlags:"):  # the last line of a mapping
+                sizes[part_of(name, line.split()[1:])] += size
     return sizes
 
 

@@ -1,4 +1,3 @@
-// Linux only in what it asks for: mmap, and madvise for huge pages and for giving pages back.
 #include "torch_bridge/page_heap.h"
 
 #include <algorithm>
@@ -19,29 +18,10 @@ constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-// `bytes`, a multiple of huge pages, beginning at one. nullptr if there is no such range. Memory that will
-// be used at once is not mapped MAP_NORESERVE: the kernel can refuse what it will never have.
-void* reserve(std::size_t bytes, int flags) {
-  const std::size_t with_margin = bytes + PageHeap::kHugePage;
-  void* mapped = mmap(nullptr, with_margin, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  const auto begin = reinterpret_cast<std::uintptr_t>(mapped);
-  const auto aligned = round_up(begin, PageHeap::kHugePage);
-  if (aligned > begin) munmap(mapped, aligned - begin);
-  const auto end = begin + with_margin, aligned_end = aligned + bytes;
-  if (end > aligned_end) munmap(reinterpret_cast<void*>(aligned_end), end - aligned_end);
-  // Where the kernel has no huge pages the heap works with small ones.
-  madvise(reinterpret_cast<void*>(aligned), bytes, MADV_HUGEPAGE);
-  return reinterpret_cast<void*>(aligned);
-}
-
 }  // namespace
 
 PageHeap::~PageHeap() {
-  for (const auto& [begin, region] : regions_) {
-    munmap(reinterpret_cast<void*>(begin), region.resident.size() * kHugePage);
-  }
+  for (const auto& [begin, bytes] : regions_) munmap(reinterpret_cast<void*>(begin), bytes);
 }
 
 void* PageHeap::allocate(std::size_t bytes) {
@@ -50,12 +30,12 @@ void* PageHeap::allocate(std::size_t bytes) {
   const std::size_t rounded = round_up(std::max<std::size_t>(bytes, 1), kUnit);
   const Address block = take(rounded);
   if (block == 0) return nullptr;
+  if (!make_resident(block, rounded)) {
+    join_free(block, rounded);
+    return nullptr;
+  }
   used_ += rounded;
   most_used_ = std::max(most_used_, used_);
-  if (const auto fresh = fresh_pages(block, rounded); fresh > 0) {
-    make_room(fresh);
-    touch(block, rounded);
-  }
   return reinterpret_cast<void*>(block);
 }
 
@@ -68,7 +48,7 @@ void PageHeap::release(void* block, std::size_t bytes) {
 
 void PageHeap::release_free_pages() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const auto& [begin, bytes] : free_) discard(begin, bytes, resident_pages_);
+  discard_free(pages_.bytes());
 }
 
 std::size_t PageHeap::used_bytes() const {
@@ -78,7 +58,7 @@ std::size_t PageHeap::used_bytes() const {
 
 std::size_t PageHeap::resident_bytes() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return resident_pages_ * kHugePage;
+  return pages_.bytes();
 }
 
 // ---- which addresses ----------------------------------------------------------------------------
@@ -101,11 +81,10 @@ PageHeap::Address PageHeap::take(std::size_t bytes) {
 bool PageHeap::add_region(std::size_t bytes) {
   const std::size_t needed = round_up(bytes, kHugePage);
   std::size_t size = kRegionBytes;
-  void* mapped = needed < size ? reserve(size, MAP_NORESERVE) : nullptr;
-  if (mapped == nullptr) mapped = reserve(size = needed, 0);
-  if (mapped == nullptr) return false;
-  const auto begin = reinterpret_cast<Address>(mapped);
-  regions_[begin] = {begin, std::vector<bool>(size / kHugePage)};
+  Address begin = needed < size ? ResidentPages::reserve(size, /*at_once=*/false) : 0;
+  if (begin == 0) begin = ResidentPages::reserve(size = needed, /*at_once=*/true);
+  if (begin == 0) return false;
+  regions_[begin] = size;
   // Not joined with a neighbouring region: a block lies in one.
   add_free(begin, size);
   return true;
@@ -122,17 +101,16 @@ void PageHeap::remove_free(Address begin, std::size_t bytes) {
 }
 
 void PageHeap::join_free(Address begin, std::size_t bytes) {
-  const Region& region = region_of(begin);
-  const Address region_end = region.begin + region.resident.size() * kHugePage;
+  const auto& [region, region_bytes] = *std::prev(regions_.upper_bound(begin));
   if (const auto next = free_.find(begin + bytes);
-      next != free_.end() && next->first < region_end) {
+      next != free_.end() && next->first < region + region_bytes) {
     const std::size_t next_bytes = next->second;
     remove_free(begin + bytes, next_bytes);
     bytes += next_bytes;
   }
   if (const auto after = free_.lower_bound(begin); after != free_.begin()) {
     const auto [previous, previous_bytes] = *std::prev(after);
-    if (previous + previous_bytes == begin && previous >= region.begin) {
+    if (previous + previous_bytes == begin && previous >= region) {
       remove_free(previous, previous_bytes);
       begin = previous;
       bytes += previous_bytes;
@@ -143,51 +121,29 @@ void PageHeap::join_free(Address begin, std::size_t bytes) {
 
 // ---- which pages --------------------------------------------------------------------------------
 
-PageHeap::Region& PageHeap::region_of(Address address) {
-  return std::prev(regions_.upper_bound(address))->second;
+// False if the operating system refuses the pages, even in place of all free ones.
+bool PageHeap::make_resident(Address begin, std::size_t bytes) {
+  const std::size_t fresh = pages_.fresh_bytes(begin, begin + bytes);
+  if (fresh == 0) return true;
+  const std::size_t most_used = std::max(most_used_, used_ + bytes);
+  const std::size_t bound = most_used / 100 * kSlackPercent + kHugePage;
+  if (pages_.bytes() + fresh > bound) discard_free(pages_.bytes() + fresh - bound);
+  if (pages_.touch(begin, begin + bytes)) return true;
+  discard_free(pages_.bytes());
+  return pages_.touch(begin, begin + bytes);
 }
 
-// Huge pages that the block would touch first.
-std::size_t PageHeap::fresh_pages(Address begin, std::size_t bytes) {
-  const Region& region = region_of(begin);
-  const auto first = (begin - region.begin) / kHugePage;
-  const auto last = (begin + bytes - 1 - region.begin) / kHugePage;
-  std::size_t fresh = 0;
-  for (auto page = first; page <= last; ++page) fresh += region.resident[page] ? 0 : 1;
-  return fresh;
-}
-
-// Discards free pages, those of the largest ranges first, until `fresh` more stay within the limit.
-void PageHeap::make_room(std::size_t fresh) {
-  const std::size_t limit = most_used_ / 100 * kSlackPercent / kHugePage + 1;
-  for (auto range = free_sizes_.rbegin();
-       range != free_sizes_.rend() && range->first >= kHugePage && resident_pages_ + fresh > limit;
-       ++range) {
-    discard(range->second, range->first, resident_pages_ + fresh - limit);
-  }
-}
-
-void PageHeap::touch(Address begin, std::size_t bytes) {
-  Region& region = region_of(begin);
-  const auto first = (begin - region.begin) / kHugePage;
-  const auto last = (begin + bytes - 1 - region.begin) / kHugePage;
-  for (auto page = first; page <= last; ++page) {
-    resident_pages_ += region.resident[page] ? 0 : 1;
-    region.resident[page] = true;
-  }
-}
-
-// Hands back up to `most` of the huge pages that lie wholly in the range, the highest first.
-void PageHeap::discard(Address begin, std::size_t bytes, std::size_t most) {
-  Region& region = region_of(begin);
-  const auto first = round_up(begin - region.begin, kHugePage) / kHugePage;
-  for (auto page = (begin + bytes - region.begin) / kHugePage; page > first && most > 0; --page) {
-    if (!region.resident[page - 1]) continue;
-    madvise(reinterpret_cast<void*>(region.begin + (page - 1) * kHugePage), kHugePage,
-            MADV_DONTNEED);
-    region.resident[page - 1] = false;
-    --resident_pages_;
-    --most;
+// Huge pages first, those of the largest ranges before others; only if they do not suffice parts of huge pages,
+// which the kernel then has to split.
+void PageHeap::discard_free(std::size_t most) {
+  std::size_t done = 0;
+  for (const std::size_t unit : {kHugePage, kUnit}) {
+    for (auto range = free_sizes_.rbegin();
+         range != free_sizes_.rend() && range->first >= unit && done < most; ++range) {
+      const Address begin = round_up(range->second, unit);
+      const Address end = (range->second + range->first) / unit * unit;
+      done += pages_.discard(begin, end, most - done, unit);
+    }
   }
 }
 

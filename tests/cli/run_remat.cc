@@ -44,10 +44,14 @@ Channel open_terminal(unsigned short columns) {
   return channel;
 }
 
-pid_t spawn(Arguments arguments, const Channel& out, const Channel& err) {
+Arguments command_of(Arguments arguments) {
   arguments.insert(arguments.begin(), REMAT_PROGRAM_PATH);
+  return arguments;
+}
+
+pid_t spawn(Arguments command, const Channel& out, const Channel& err) {
   std::vector<char*> argv;
-  for (auto& argument : arguments) argv.push_back(argument.data());
+  for (auto& argument : command) argv.push_back(argument.data());
   argv.push_back(nullptr);
   std::string term = "TERM=xterm";
   std::vector<char*> environment;
@@ -99,9 +103,9 @@ struct Interruption {
   int delay_ms = 0;
 };
 
-ProgramRun run(const Arguments& arguments, const Channel& err, Interruption interruption) {
+ProgramRun run(const Arguments& command, const Channel& err, Interruption interruption) {
   const auto out = open_pipe();
-  const pid_t child = spawn(arguments, out, err);
+  const pid_t child = spawn(command, out, err);
   close(out.write_end);
   close(err.write_end);
   ProgramRun result;
@@ -124,18 +128,26 @@ ProgramRun run(const Arguments& arguments, const Channel& err, Interruption inte
 
 }  // namespace
 
-ProgramRun run_remat(const Arguments& arguments) { return run(arguments, open_pipe(), {}); }
+ProgramRun run_remat(const Arguments& arguments) {
+  return run(command_of(arguments), open_pipe(), {});
+}
+
+ProgramRun run_remat_in(const MemoryGroup& group, const Arguments& arguments) {
+  Arguments command = {"/bin/sh", "-c", "echo 0 > \"$0\" && exec \"$@\"", group.joining_file()};
+  for (const auto& word : command_of(arguments)) command.push_back(word);
+  return run(command, open_pipe(), {});
+}
 
 ProgramRun run_remat_on_terminal(const Arguments& arguments, unsigned short columns) {
-  return run(arguments, open_terminal(columns), {});
+  return run(command_of(arguments), open_terminal(columns), {});
 }
 
 ProgramRun run_remat_and_interrupt(const Arguments& arguments) {
-  return run(arguments, open_pipe(), {SIGINT, 0});
+  return run(command_of(arguments), open_pipe(), {SIGINT, 0});
 }
 
 ProgramRun run_remat_and_kill(const Arguments& arguments, int delay_ms) {
-  return run(arguments, open_pipe(), {SIGKILL, delay_ms});
+  return run(command_of(arguments), open_pipe(), {SIGKILL, delay_ms});
 }
 
 std::vector<std::string> lines_of(const std::string& text) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/testing/memory_group.h"
+
 namespace remat::testing {
 
 struct ProgramRun {
@@ -15,6 +17,9 @@ struct ProgramRun {
 using Arguments = std::vector<std::string>;
 
 ProgramRun run_remat(const Arguments& arguments);
+
+/// As the one process of a group.
+ProgramRun run_remat_in(const MemoryGroup& group, const Arguments& arguments);
 
 /// stderr is a terminal of this many columns.
 ProgramRun run_remat_on_terminal(const Arguments& arguments, unsigned short columns);

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <random>
+#include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -100,6 +103,70 @@ TEST(PageHeap, GivesFreePagesBackBeforeItGrowsBeyondItsBound) {
   for (int i = 0; i < 10; ++i) larger.push_back(heap.allocate(12 * kMiB));
   EXPECT_EQ(heap.used_bytes(), 240 * kMiB);
   EXPECT_LE(heap.resident_bytes(), 252 * kMiB);
+}
+
+// Free ranges of which none holds a huge page.
+TEST(PageHeap, GivesPartsOfHugePagesBackWhereItHasNoWholeOnes) {
+  PageHeap heap;
+  std::vector<void*> odd, even;
+  for (int i = 0; i < 100; ++i) (i % 2 == 0 ? even : odd).push_back(heap.allocate(kMiB));
+  for (void* block : even) heap.release(block, kMiB);
+  std::vector<void*> larger;
+  for (int i = 0; i < 25; ++i) larger.push_back(heap.allocate(2 * kMiB));
+  EXPECT_EQ(heap.used_bytes(), 100 * kMiB);
+  EXPECT_LE(heap.resident_bytes(), 108 * kMiB);
+  // What was handed back in part is as good as new.
+  for (void*& block : even) block = heap.allocate(kMiB);
+  for (void* block : even) std::memset(block, 1, kMiB);
+  EXPECT_EQ(heap.used_bytes(), 150 * kMiB);
+  EXPECT_EQ(heap.resident_bytes(), 150 * kMiB);
+}
+
+// As RLIMIT_DATA counts it, and kernels that promise no more than they have.
+std::size_t data_of_process() {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("VmData:", 0) == 0) return std::stoull(line.substr(7)) * 1024;
+  }
+  return 0;
+}
+
+TEST(PageHeap, IsNoMoreDataOfTheProcessThanItMayHaveResident) {
+  const auto before = data_of_process();
+  ASSERT_GT(before, 0U) << "/proc/self/status has no VmData";
+  PageHeap heap;
+  void* kept = heap.allocate(4 * kMiB);
+  void* block = heap.allocate(64 * kMiB);
+  EXPECT_LE(data_of_process(), before + 69 * kMiB);
+  heap.release(block, 64 * kMiB);
+  heap.release_free_pages();
+  EXPECT_LE(data_of_process(), before + 5 * kMiB);
+  heap.release(kept, 4 * kMiB);
+}
+
+TEST(PageHeap, HasWhatALimitOfTheProcessAllowsAndRefusesMore) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers keep memory of their own";
+#endif
+  PageHeap heap;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_DATA, &before), 0);
+  rlimit limited = before;
+  limited.rlim_cur = data_of_process() + 63 * kMiB;
+  ASSERT_EQ(setrlimit(RLIMIT_DATA, &limited), 0);
+  // Free ranges of 6 MiB hold none of the larger blocks: their pages have to go to those, before the heap's
+  // own bound is reached.
+  std::vector<void*> odd, even, larger;
+  for (int i = 0; i < 10; ++i) (i % 2 == 0 ? even : odd).push_back(heap.allocate(6 * kMiB));
+  for (void* block : even) heap.release(block, 6 * kMiB);
+  for (int i = 0; i < 3; ++i) larger.push_back(heap.allocate(10 * kMiB));
+  void* const too_much = heap.allocate(20 * kMiB);
+  void* const fits = heap.allocate(2 * kMiB);
+  ASSERT_EQ(setrlimit(RLIMIT_DATA, &before), 0);
+  EXPECT_THAT(larger, testing::Each(testing::NotNull()));
+  EXPECT_EQ(too_much, nullptr);
+  EXPECT_NE(fits, nullptr);
+  EXPECT_EQ(heap.used_bytes(), 62 * kMiB);
 }
 
 TEST(PageHeap, KeepsContentsApartUnderRandomUse) {
