@@ -1,4 +1,4 @@
-// Runs within a budget: what `train --memory` and `verify --memory` share.
+// Runs within a budget: what `train --memory`, `verify --memory` and `profile` share.
 #pragma once
 
 #include <cstdint>

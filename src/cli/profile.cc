@@ -18,7 +18,6 @@ namespace remat::cli {
 namespace {
 
 constexpr std::int64_t kDefaultSteps = 3;
-constexpr std::int64_t kMostUnknown = 8;  // steps; one is recorded, one proves the plan
 // More than any machine has, and far from overflowing where it is added to.
 constexpr Bytes kUnlimited(std::int64_t{1} << 60);
 
@@ -62,14 +61,12 @@ class Profiler {
   void follow() {
     Budget budget(budget_options(options_, kUnlimited, 0));
     const auto step = [&] { return workload_.step_within(workload_.next_batch(), budget); };
-    for (std::int64_t i = 0; i < kMostUnknown && !knows(budget.report()); ++i) step();
+    settle(budget, step);
     for (std::int64_t i = 0; i < options_.steps; ++i) {
       plain_step();
       result_.followed_ns.push_back(step().step_ns);
     }
   }
-
-  static bool knows(const BudgetReport& report) { return report.planned && !report.audited; }
 
   Workload& workload_;
   const RunOptions& options_;
