@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
+
 namespace remat {
 namespace {
 
@@ -106,6 +108,24 @@ std::size_t append_printable(std::string& out, std::string_view text) {
   return bytes;
 }
 
+// The most of the beginning of `text` that takes no more than `columns`.
+std::string_view beginning(std::string_view text, std::size_t columns) {
+  std::size_t bytes = 0;
+  for (std::size_t next = 0; bytes < text.size(); bytes = next) {
+    next = bytes + std::max<std::size_t>(first_code_point(text.substr(bytes)).bytes, 1);
+    if (display_width(text.substr(0, next)) > columns) break;
+  }
+  return text.substr(0, bytes);
+}
+
+// The same of its end.
+std::string_view end_of(std::string_view text, std::size_t columns) {
+  while (display_width(text) > columns) {
+    text.remove_prefix(std::max<std::size_t>(first_code_point(text).bytes, 1));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -136,6 +156,14 @@ std::size_t display_width(std::string_view text) {
     text.remove_prefix(std::max<std::size_t>(point.bytes, 1));
   }
   return width;
+}
+
+std::string shortened(std::string_view text, std::size_t columns) {
+  constexpr std::string_view kGap = "...";
+  REMAT_ASSERT(columns >= kGap.size() + 2);
+  const std::size_t room = columns - kGap.size();
+  if (display_width(text) <= columns) return std::string(text);
+  return fmt::format("{}{}{}", beginning(text, (room + 1) / 2), kGap, end_of(text, room / 2));
 }
 
 }  // namespace remat

@@ -19,4 +19,7 @@ std::string quote(std::string_view text);
 /// for combining marks, 1 for the rest.
 std::size_t display_width(std::string_view text);
 
+/// Printable `text` in at most `columns`: where it takes more, "..." stands for its middle. At least 5.
+std::string shortened(std::string_view text, std::size_t columns);
+
 }  // namespace remat

@@ -19,6 +19,7 @@ using std::chrono::nanoseconds;
 constexpr Bytes kGiB(std::int64_t{1} << 30);
 constexpr std::int64_t kStepsToPlain = 4;
 constexpr std::size_t kShownGroups = 8;
+constexpr std::size_t kNameWidth = 60;  // in a sentence
 constexpr auto kRight = report::TextTable::Align::kRight;
 
 // "180 ms/GiB"
@@ -36,11 +37,15 @@ std::string in_percent(nanoseconds time, nanoseconds of) {
   return fmt::format("{:.2f} %", 100 * share);
 }
 
+std::string in_sentence(const std::string& op) {
+  return shortened(printable(short_op_name(op)), kNameWidth);
+}
+
 // The first groups by `row`, and how many more there are.
 template <class Group, class Row>
 std::string table_of(const std::vector<report::TextTable::Column>& columns,
                      const std::vector<Group>& groups, Row row) {
-  report::TextTable table(columns);
+  report::TextTable table(columns, kTerminalWidth);
   const auto shown = std::min(groups.size(), kShownGroups);
   for (std::size_t i = 0; i < shown; ++i) table.add_row(row(groups[i]));
   if (shown == groups.size()) return table.to_string();
@@ -56,7 +61,7 @@ std::string kept_text(const plan::Explanation& plan) {
   if (plan.kept.empty()) return "kept for backward: nothing\n";
   const auto row = [](const plan::KeptGroup& group) -> std::vector<std::string> {
     const auto droppable = group.bytes - group.pinned;
-    return {group.made_by, std::to_string(group.values), group.bytes.to_string(),
+    return {short_op_name(group.made_by), std::to_string(group.values), group.bytes.to_string(),
             droppable == Bytes() ? "cannot be" : price(group.replay_time, droppable)};
   };
   return fmt::format(
@@ -74,7 +79,7 @@ std::string replayed_text(const plan::Explanation& plan) {
     time += group.time;
   }
   const auto row = [](const plan::ReplayedGroup& group) -> std::vector<std::string> {
-    return {group.made_by,
+    return {short_op_name(group.made_by),
             std::to_string(group.values),
             group.bytes.to_string(),
             std::to_string(group.replays),
@@ -94,32 +99,37 @@ std::string replayed_text(const plan::Explanation& plan) {
 
 std::string binding_text(const plan::BindingMoment& moment, Bytes budget) {
   const auto when = moment.op.empty() ? std::string("before the first op")
-                                      : fmt::format("as {} runs in {}{}", moment.op,
+                                      : fmt::format("as {} runs in {}{}", in_sentence(moment.op),
                                                     moment.backward ? "backward" : "forward",
                                                     moment.replay ? ", again" : "");
   const auto row = [](const plan::LiveGroup& group) -> std::vector<std::string> {
-    return {group.what, group.values == 0 ? "" : std::to_string(group.values),
+    return {short_op_name(group.what), group.values == 0 ? "" : std::to_string(group.values),
             group.bytes.to_string()};
   };
   return fmt::format(
-      "binding moment: {}, with {} of {}\n\n{}", when, moment.live.to_string(), budget.to_string(),
+      "{}\n\n{}",
+      wrapped(fmt::format("binding moment: {}, with {} of {}", when, moment.live.to_string(),
+                          budget.to_string())),
       table_of({{"live then"}, {"values", kRight}, {"bytes", kRight}}, moment.groups, row));
 }
 
 std::string bound_text(const std::optional<BoundMoment>& bound, const PlannedStep& step) {
   if (!bound) return "";
-  return fmt::format(
-      "why no plan has less than {} overhead: as {} (op {})\n"
-      "first runs, the plain step has {}, of which every plan has {}\n",
-      in_percent(step.lower_bound_time - step.plain_time, step.plain_time), printable(bound->op),
-      bound->op_id, bound->plain.to_string(), bound->in_every_plan.to_string());
+  return wrapped(fmt::format(
+             "why no plan has less than {} overhead: as {} (op {}) first runs, the plain step has {}, "
+             "of which every plan has {}",
+             in_percent(step.lower_bound_time - step.plain_time, step.plain_time),
+             in_sentence(bound->op), bound->op_id, bound->plain.to_string(),
+             bound->in_every_plan.to_string())) +
+         "\n";
 }
 
 std::string next_text(const std::optional<NextBytes>& next, nanoseconds plain_time) {
   if (!next) return "";
-  return fmt::format("the next {}: {} less overhead, {} (a search from this plan on)\n",
-                     next->bytes.to_string(), in_percent(next->saved, plain_time),
-                     price(next->saved, next->bytes));
+  return wrapped(fmt::format("the next {}: {} less overhead, {} (a search from this plan on)",
+                             next->bytes.to_string(), in_percent(next->saved, plain_time),
+                             price(next->saved, next->bytes))) +
+         "\n";
 }
 
 Json json_of(const plan::BindingMoment& moment) {

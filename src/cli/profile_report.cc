@@ -1,6 +1,5 @@
 #include "cli/profile_report.h"
 
-#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -20,22 +19,12 @@ using plan::StepProfile;
 using std::chrono::nanoseconds;
 
 constexpr std::size_t kShownKinds = 12;
-constexpr std::size_t kNameWidth = 26;  // so that a row fits 80 columns
 constexpr auto kRight = report::TextTable::Align::kRight;
 
 double overhead_percent(const std::vector<std::int64_t>& times,
                         const std::vector<std::int64_t>& plain) {
   return 100.0 *
          (static_cast<double>(median_ns(times)) / static_cast<double>(median_ns(plain)) - 1);
-}
-
-// Kinds are mostly LibTorch's own.
-std::string short_kind(std::string kind) {
-  constexpr std::string_view kPrefix = "aten::";
-  for (auto at = kind.find(kPrefix); at != std::string::npos; at = kind.find(kPrefix, at)) {
-    kind.erase(at, kPrefix.size());
-  }
-  return kind.size() <= kNameWidth ? kind : kind.substr(0, kNameWidth - 3) + "...";
 }
 
 std::string layer_name(const std::string& name) { return name.empty() ? "(none)" : name; }
@@ -61,7 +50,8 @@ report::TextTable table(const std::string& of_what) {
                             {"backward", kRight},
                             {"time", kRight},
                             {"kept", kRight},
-                            {"workspace", kRight}});
+                            {"workspace", kRight}},
+                           kTerminalWidth);
 }
 
 std::string layer_table(const StepProfile& profile) {
@@ -78,7 +68,7 @@ std::string kind_table(const StepProfile& profile) {
   const auto shown = std::min(profile.kinds.size(), kShownKinds);
   for (std::size_t i = 0; i < shown; ++i) {
     const auto& kind = profile.kinds[i];
-    kinds.add_row(row_of(kind, short_kind(kind.name), profile.all.time()));
+    kinds.add_row(row_of(kind, short_op_name(kind.name), profile.all.time()));
   }
   if (shown == profile.kinds.size()) return kinds.to_string();
   nanoseconds rest{0};

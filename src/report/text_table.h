@@ -18,13 +18,15 @@ namespace remat::report {
 class TextTable {
  public:
   enum class Align { kLeft, kRight };
+  static constexpr std::size_t kAnyWidth = static_cast<std::size_t>(-1);
 
   struct Column {
     std::string header;
     Align align = Align::kLeft;
   };
 
-  explicit TextTable(const std::vector<Column>& columns);
+  /// Where lines would be longer than `width`, the middle of long cells in the first column is left out.
+  explicit TextTable(const std::vector<Column>& columns, std::size_t width = kAnyWidth);
 
   /// Errors: InvalidArgument unless there is one cell for each column.
   void add_row(const std::vector<std::string>& cells);
@@ -39,10 +41,13 @@ class TextTable {
   };
   using Row = std::vector<Cell>;
 
+  static Cell measure(std::string printable);
   static Row measure(const std::vector<std::string>& cells);
   std::size_t column_width(std::size_t column) const;
+  std::vector<std::size_t> column_widths() const;
   std::string line(const Row& row, const std::vector<std::size_t>& widths) const;
 
+  std::size_t width_;
   std::vector<Align> aligns_;
   std::vector<Row> rows_;  // the header first
 };

@@ -82,5 +82,17 @@ TEST(DisplayWidth, CountsAColumnForEachByteThatIsNotUtf8) {
   EXPECT_EQ(display_width("\xff\xfe"), 2U);
 }
 
+TEST(Shortened, LeavesTheMiddleOut) {
+  EXPECT_EQ(shortened("encoder.mlp: gelu", 17), "encoder.mlp: gelu");
+  EXPECT_EQ(shortened("encoder.mlp: gelu", 16), "encoder...: gelu");
+  EXPECT_EQ(shortened("encoder.mlp: gelu", 5), "e...u");
+}
+
+TEST(Shortened, CutsBetweenCharactersByWhatTheyTake) {
+  EXPECT_EQ(shortened("日本日本日本", 12), "日本日本日本");
+  EXPECT_EQ(shortened("日本日本日本", 11), "日本...日本");
+  EXPECT_EQ(shortened("日本日本日本", 8), "日...本") << "no half of one";
+}
+
 }  // namespace
 }  // namespace remat

@@ -261,6 +261,21 @@ TEST_F(PlanVerb, ExplainsAPlan) {
             report["predicted_time_ns"].get<int>() - then["predicted_time_ns"].get<int>());
 }
 
+TEST_F(PlanVerb, ExplainsLongNamesInEightyColumns) {
+  auto graph = graph_;
+  for (auto& op : graph.ops) {
+    op.name = "transformer.encoder.layers.self_attention.projection.dense: aten::" + op.name +
+              " aten::native_layer_norm aten::mul_ aten::add_";
+  }
+  const TemporaryFile named(to_json(graph));
+  const auto run =
+      run_here({"plan", named.path(), "--effort", "200000", "--memory", "6000", "--explain"});
+  ASSERT_EQ(run.status, kDone) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("dropped and replayed: "), HasSubstr("transformer"),
+                             HasSubstr(" mul_ add_  ")));
+  for (const auto& line : lines_of(run.out)) EXPECT_LE(line.size(), 80U) << line;
+}
+
 TEST_F(PlanVerb, ExplainsThePlainStepAndPlacements) {
   const auto plain = plan_json({"--memory", "1GiB", "--explain"})["explanation"];
   EXPECT_THAT(keys_of(plain), ElementsAre("kept", "replayed", "binding_moment"));

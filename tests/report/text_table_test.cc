@@ -54,6 +54,26 @@ TEST(TextTable, KeepsACellOnOneLine) {
             "a\\x0ab\\x09\\xff  1\n");
 }
 
+TEST(TextTable, CutsTheFirstColumnWhereLinesWouldBeTooLong) {
+  TextTable table({{"made by"}, {"bytes", kRight}}, 22);
+  table.add_row({"encoder.layers.0.mlp: gelu", "9 MiB"});
+  table.add_row({"fits: mul_", "1 KiB"});
+  table.add_row({"another exactly", "1 KiB"});
+  EXPECT_EQ(table.to_string(),
+            "made by          bytes\n"
+            "encode...: gelu  9 MiB\n"
+            "fits: mul_       1 KiB\n"
+            "another exactly  1 KiB\n");
+}
+
+TEST(TextTable, LeavesTheFirstColumnTwelveColumns) {
+  TextTable table({{"made by"}, {"much wider"}}, 10);
+  table.add_row({"encoder.layers.0.mlp: gelu", "1"});
+  EXPECT_EQ(table.to_string(),
+            "made by       much wider\n"
+            "encod...gelu  1\n");
+}
+
 TEST(TextTable, MakesAHeaderPrintableToo) {
   EXPECT_EQ(TextTable({{"a\nb"}}).to_string(), "a\\x0ab\n");
 }
