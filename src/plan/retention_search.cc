@@ -23,6 +23,9 @@ constexpr Annealing kRefinements[] = {
 constexpr Annealing kRepair = {0, 1, 500, 0, 20};
 constexpr int kStartRuns = 8;
 constexpr int kRefinementRuns = 4;
+// In a graph of so many operators a short run touches each gap a few times only: fewer and longer ones.
+constexpr std::int32_t kManyOps = 2500;
+constexpr int kRunsOfMany = 2;
 constexpr std::int64_t kStartShare = 70;  // percent of the effort
 
 // A plan above the budget in every slot by the budget itself would pay this many plain steps.
@@ -32,6 +35,10 @@ constexpr double kPriceDown = 0.985;
 constexpr double kLeastPrice = 0.05;
 constexpr double kHighestPrice = 1e5;
 constexpr std::int64_t kWorkBetweenClocks = 1 << 15;  // a millisecond or two
+
+int runs_of(const RetentionSpace& space, int most) {
+  return space.end().number() < kManyOps ? most : kRunsOfMany;
+}
 
 }  // namespace
 
@@ -58,18 +65,20 @@ void RetentionSearch::offer(const Patterns& patterns) {
 void RetentionSearch::search(std::int64_t effort) {
   if (!moves_.any()) return;
   const auto end = work() + effort;
-  for (int run = 0; run < kStartRuns && !finished(); ++run) {
+  const int runs = runs_of(space_, kStartRuns);
+  for (int run = 0; run < runs && !finished(); ++run) {
     load(Patterns(space_.gaps.size(), kKeepThroughout));
-    anneal(kStarts[run % std::size(kStarts)], effort * kStartShare / 100 / kStartRuns);
+    anneal(kStarts[run % std::size(kStarts)], effort * kStartShare / 100 / runs);
   }
   refine(end - work());
 }
 
 void RetentionSearch::refine(std::int64_t effort) {
   if (!moves_.any()) return;
-  for (int run = 0; run < kRefinementRuns && !finished(); ++run) {
+  const int runs = runs_of(space_, kRefinementRuns);
+  for (int run = 0; run < runs && !finished(); ++run) {
     load(best_ ? *best_ : nearest_);
-    anneal(kRefinements[run % std::size(kRefinements)], effort / kRefinementRuns);
+    anneal(kRefinements[run % std::size(kRefinements)], effort / runs);
   }
 }
 
