@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kQuotedBytes = 60;  // longest text that a one-line message shows whole
 
+constexpr std::string_view kGap = "...";  // for what is left out
+
 struct CodePoint {
   char32_t value = 0;
   std::size_t bytes = 0;  // 0: the text does not begin with well-formed UTF-8
@@ -159,7 +161,6 @@ std::size_t display_width(std::string_view text) {
 }
 
 std::string shortened(std::string_view text, std::size_t columns) {
-  constexpr std::string_view kGap = "...";
   REMAT_ASSERT(columns >= kGap.size() + 2);
   const std::size_t room = columns - kGap.size();
   if (display_width(text) <= columns) return std::string(text);

@@ -9,6 +9,11 @@
 #include "base/text.h"
 
 namespace remat::cli {
+namespace {
+
+constexpr std::string_view kPrefix = "aten::";
+
+}  // namespace
 
 std::string format_clock_ns(std::int64_t ns) {
   const auto seconds = (ns + 500'000'000) / 1'000'000'000;
@@ -18,7 +23,6 @@ std::string format_clock_ns(std::int64_t ns) {
 }
 
 std::string short_op_name(std::string name) {
-  constexpr std::string_view kPrefix = "aten::";
   for (auto at = name.find(kPrefix); at != std::string::npos; at = name.find(kPrefix, at)) {
     name.erase(at, kPrefix.size());
   }

@@ -128,7 +128,8 @@ StepGraph read_step(const JsonCursor& plan, const std::string& source, std::int6
   step.at_start = graph::read_bytes(plan.at("at_start_bytes"));
   step.values = read_value_count(plan.at("values"), values_left);
   const std::size_t events = step.signatures.size();
-  const std::size_t ops = step.graph.ops.size(), values = step.graph.values.size();
+  const std::size_t ops = step.graph.ops.size();
+  const std::size_t values = step.graph.values.size();
   step.last_asked =
       static_cast<std::int32_t>(read_place(plan.at("asks"), events + 1, "events")) - 1;
   step.event_of_op = read_pairs<std::int32_t>(plan.at("events"), ops, "ops", events, "events");
@@ -188,7 +189,8 @@ void check_version(const JsonCursor& root) {
 }  // namespace
 
 std::string to_json(const KnownSteps& known) {
-  graph::JsonLines plans, pinned;
+  graph::JsonLines plans;
+  graph::JsonLines pinned;
   for (const auto& plan : known.plans) plans.add(json_of(*plan));
   const std::map<std::uint64_t, std::string> sorted(known.pinned.begin(), known.pinned.end());
   for (const auto& [signature, why] : sorted) {
