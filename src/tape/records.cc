@@ -42,11 +42,16 @@ c10::intrusive_ptr<c10::StorageImpl> StepRecord::alive(SlotIndex slot) const {
 }
 
 void StepRecord::release_tensors() {
-  for (Value& value : values) value.held = c10::Storage();
-  for (c10::IValue& constant : constants) constant = c10::IValue();
-  for (at::Tensor& other : others) other.reset();
+  for (auto i = released_.values; i < values.size(); ++i) {
+    values[static_cast<ValueIndex>(i)].held = c10::Storage();
+  }
+  for (auto i = released_.constants; i < constants.size(); ++i) constants[i] = c10::IValue();
+  for (auto i = released_.others; i < others.size(); ++i) others[i].reset();
+  for (auto i = released_.slots; i < slots.size(); ++i) {
+    slots[static_cast<SlotIndex>(i)].address.reset();
+  }
   slot_of_.clear();
-  for (Slot& slot : slots) slot.address.reset();
+  released_ = {values.size(), constants.size(), others.size(), slots.size()};
 }
 
 void StepRecord::clear() {
@@ -67,6 +72,7 @@ void StepRecord::clear() {
   views_.clear();
   numbers_.clear();
   slot_of_.clear();
+  released_ = {};
 }
 
 }  // namespace remat::tape

@@ -216,7 +216,10 @@ class StepRecord {
   c10::intrusive_ptr<c10::StorageImpl> alive(SlotIndex slot) const;
 
   /// Forgets which storages the slots stand for, and lets go of everything held: nobody can ask any more.
+  /// Cost: a visit of what came since the last time.
   void release_tensors();
+  /// What came before it has been let go of.
+  ValueIndex first_not_released() const { return static_cast<ValueIndex>(released_.values); }
 
   /// Nothing is left but the room that it took.
   void clear();
@@ -225,6 +228,12 @@ class StepRecord {
   bool is_stored(ViewIndex index, const torch_bridge::StorageView& view) const;
   ViewIndex store(const torch_bridge::StorageView& view);
 
+  // So many of each have been released.
+  struct Released {
+    std::int32_t values = 0, constants = 0, others = 0, slots = 0;
+  };
+
+  Released released_;
   Arena<ViewIndex, StoredView> views_;
   std::vector<std::int64_t> numbers_;  // sizes, then strides, of each view
   ska::flat_hash_map<const c10::StorageImpl*, SlotIndex> slot_of_;

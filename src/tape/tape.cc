@@ -315,7 +315,7 @@ Tape::Saved Tape::save(const at::Tensor& tensor) {
   Value& value = record_.values[index];
   value.saved = true;
   ++record_.slots[value.slot].hooks;
-  ++live_hooks_;
+  live_hooks_.store(live_hooks_ + 1, std::memory_order_relaxed);
   if (!value.held && !plan_decides(index)) value.held = tensor.storage();
   return {value.slot, record_.add_view(value.slot, torch_bridge::view_of(tensor))};
 }
@@ -354,7 +354,7 @@ void Tape::hook_died(SlotIndex index) {
   const Lock lock(mutex_);
   Slot& slot = record_.slots[index];
   --slot.hooks;
-  --live_hooks_;
+  live_hooks_.store(live_hooks_ - 1, std::memory_order_relaxed);
   if (slot.hooks == 0 && !plan_decides(slot.current)) {
     let_go(slot.current);
     Value& value = record_.values[slot.current];
@@ -362,7 +362,10 @@ void Tape::hook_died(SlotIndex index) {
   }
   if (live_hooks_ > 0 || records_) return;
   // Nobody can ask for anything any more.
-  for (std::int32_t i = 0; i < record_.values.size(); ++i) let_go(static_cast<ValueIndex>(i));
+  for (auto i = static_cast<std::int32_t>(record_.first_not_released()); i < record_.values.size();
+       ++i) {
+    let_go(static_cast<ValueIndex>(i));
+  }
   packed_.drop_all();
   record_.release_tensors();
 }

@@ -2,6 +2,7 @@
 // makes it again when autograd asks.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -220,9 +221,10 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   int exceptions_at_start_;
   std::int64_t at_start_;  // bytes in use
   TapeCounts counts_;
-  std::int64_t live_hooks_ = 0;
+  // Written under the mutex; allocations look at them without it.
+  std::atomic<std::int64_t> live_hooks_{0};
+  std::atomic<bool> finished_{false};
   std::int32_t clock_ = 0;
-  bool finished_ = false;
   bool ran_out_ = false;
   bool records_ = false;  // an operator, right now
   const torch_bridge::OpTraits* running_ =
