@@ -197,6 +197,7 @@ class GraphPlanner {
     for (int i = 0; i < kRepairs; ++i) search.repair(effort_ * kShareOfRepair / 100);
     if (!search.best() && graph_.ops.size() <= kMostOpsToDropAll) {
       search.offer(Patterns(space_.gaps.size(), plan::kDropAlways));
+      search.descend(effort_ * kShareOfRepair / 100);
     }
     if (search.best()) search.refine(effort_ * kShareOfRefinement / 100);
   }

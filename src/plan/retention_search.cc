@@ -88,6 +88,12 @@ void RetentionSearch::repair(std::int64_t effort) {
   anneal(kRepair, effort);
 }
 
+void RetentionSearch::descend(std::int64_t effort) {
+  if (!moves_.any() || !best_ || finished()) return;
+  load(*best_);
+  anneal(kRepair, effort);
+}
+
 void RetentionSearch::anneal(const Annealing& annealing, std::int64_t effort) {
   price_ = annealing.price;
   auto temperature = annealing.temperature;

@@ -47,6 +47,8 @@ class RetentionSearch {
   void refine(std::int64_t effort);
   /// Where nothing fits: makes what comes nearest fit.
   void repair(std::int64_t effort);
+  /// Makes what fits better, by what fits only: from far away, where refine() would lose it.
+  void descend(std::int64_t effort);
 
   /// What fits in least time; empty if nothing did.
   const std::optional<Patterns>& best() const { return best_; }

@@ -302,5 +302,57 @@ TEST(PlanGraph, MakesPlansForMeasuredStepsThatTheCheckerAccepts) {
   EXPECT_EQ(checker.expect_agreement(), plans);
 }
 
+/// A U-Net's step: on the way down each level has half the bytes and the time of the one above, on the way up it
+/// reads what its level had on the way down. Backward reads what the forward did.
+OpGraph hourglass(int levels) {
+  testing::OpGraphBuilder build;
+  const auto size = [levels](int level) { return std::int64_t{1024} << (levels - level); };
+  struct Run {
+    std::vector<ValueId> reads;
+    ValueId made;
+    int level;
+  };
+  std::vector<Run> runs;
+  const auto run = [&](std::vector<ValueId> reads, int level) {
+    const ValueId made = build.value(size(level));
+    build.op(Phase::kForward, size(level), reads, {made});
+    runs.push_back({std::move(reads), made, level});
+    return made;
+  };
+  ValueId x = build.value(size(0));
+  std::vector<ValueId> skips;
+  for (int level = 0; level < levels; ++level) {
+    for (int i = 0; i < 3; ++i) x = run({x}, level);
+    skips.push_back(x);
+  }
+  for (int level = levels; level-- > 0;) {
+    x = run({x, skips[static_cast<std::size_t>(level)]}, level);
+    for (int i = 0; i < 2; ++i) x = run({x}, level);
+  }
+  ValueId gradient = build.value(size(0));
+  build.op(Phase::kBackward, 1, {x}, {gradient});
+  for (auto last = runs.rbegin(); last != runs.rend(); ++last) {
+    std::vector<ValueId> reads = last->reads;
+    reads.push_back(last->made);
+    reads.push_back(gradient);
+    gradient = build.value(size(last->level));
+    build.op(Phase::kBackward, 2 * size(last->level), reads, {gradient});
+  }
+  return build.graph();
+}
+
+// Breaks if: where only "make everything again" fits at first, the plan stays near that: it took 5 times the step.
+TEST(PlanGraph, AtTheLeastBudgetIsNotFarFromItsBound) {
+  const OpGraph graph = hourglass(4);
+  const Bytes least = plan_within(graph, Bytes(1), 2'000'000).min_feasible;
+  for (const std::int64_t per_mille : {5, 20, 40}) {
+    const Bytes memory = least + Bytes(least.count() * per_mille / 1000);
+    const auto found = plan_within(graph, memory, 20'000'000);
+    expect_sound(graph, memory, found);
+    EXPECT_TRUE(found.feasible) << per_mille;
+    EXPECT_LT(found.plan.predicted_time, 2 * found.plan.plain_time) << per_mille;
+  }
+}
+
 }  // namespace
 }  // namespace remat
