@@ -86,8 +86,9 @@ void Budget::Impl::describe(const Ended& ended) {
   const tape::TapeCounts counts = ended.tape->counts();
   const BudgetReport before = std::exchange(report_, {});
   report_.memory = options_.memory;
-  report_.fixed = ended.at_start + unseen();
-  report_.tracked_peak = ended.peak + unseen();
+  const Bytes unseen_now = unseen();
+  report_.fixed = ended.at_start + unseen_now;
+  report_.tracked_peak = ended.peak + unseen_now;
   report_.steps = before.steps + 1;
   report_.plans_made = before.plans_made;
   report_.tracked_growth = std::max(before.tracked_growth, ended.peak - live_at_first_);

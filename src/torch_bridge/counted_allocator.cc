@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include <c10/core/impl/DeviceGuardImplInterface.h>
-
 #include <remat/error.h>
 
 #include "base/check.h"

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -41,7 +42,7 @@ class CudaLedgers {
       follows_ = true;
     }
     MemoryLedger& ledger = *ledgers_[static_cast<std::size_t>(device)];
-    if (ledger.latest() == 0) {
+    if (started_.insert(device).second) {
       const auto in_use = allocator::getDeviceStats(device).allocated_bytes[0].current;
       ledger.add(in_use - ledger.live_bytes());
     }
@@ -73,6 +74,7 @@ class CudaLedgers {
 
   std::mutex starting_, mutex_;
   bool follows_ = false;
+  std::set<c10::DeviceIndex> started_;
   std::vector<std::unique_ptr<MemoryLedger>> ledgers_;
   std::unordered_map<std::size_t, Block> live_;
 };

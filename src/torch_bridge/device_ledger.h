@@ -11,8 +11,8 @@ namespace remat::torch_bridge {
 /// The device itself: for a kind without a number, the calling thread's current one.
 c10::Device with_index(c10::Device device);
 
-/// What LibTorch's allocator for `device` (with_index) has handed out; asks AllocationGates before each allocation. Has
-/// the memory counted from the first call on. Stays where it is until the process ends.
+/// What LibTorch's allocator for `device` (with_index) has handed out; from the first call on it is counted,
+/// and AllocationGates are asked before each allocation. Stays where it is until the process ends.
 /// `operation` is what the error says could not be done.
 /// Errors: Error if memory of such a device cannot be counted here.
 MemoryLedger& ledger_of(c10::Device device, const char* operation);

@@ -5,9 +5,6 @@ namespace {
 
 using Guard = c10::impl::DeviceGuardImplInterface;
 
-// There was one when the state was taken, and guards stay registered.
-const Guard& guard_of(c10::Device device) { return *c10::impl::getDeviceGuardImpl(device.type()); }
-
 }  // namespace
 
 DeviceState DeviceState::current() {
@@ -21,14 +18,14 @@ DeviceState DeviceState::current() {
   return state;
 }
 
-// What is as it should be is left alone: setting a device may bring it up. Unchecked, as guards end by it too.
+// There were guards when the state was taken, and they stay registered. What is as it should be is left alone: setting a device may bring it up. Unchecked, as guards end by it too.
 void DeviceState::apply() const {
   for (const c10::Stream& stream : streams_) {
-    const Guard& guard = guard_of(stream.device());
+    const Guard& guard = *guard_of(stream.device_type());
     if (guard.getStream(stream.device()) != stream) guard.exchangeStream(stream);
   }
   for (const c10::Device& device : devices_) {
-    const Guard& guard = guard_of(device);
+    const Guard& guard = *guard_of(device.type());
     if (guard.getDevice() != device) guard.uncheckedSetDevice(device);
   }
 }

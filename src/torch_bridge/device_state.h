@@ -10,6 +10,11 @@
 
 namespace remat::torch_bridge {
 
+/// LibTorch's way to a kind of device; nullptr if it has none.
+inline const c10::impl::DeviceGuardImplInterface* guard_of(c10::DeviceType type) {
+  return c10::impl::device_guard_impl_registry[static_cast<std::size_t>(type)].load();
+}
+
 /// Calls `visit(guard)` for every kind of device, the CPU and meta excepted, of which this machine has one.
 template <class Visit>
 void for_each_kind_of_device(Visit&& visit) {
@@ -17,7 +22,7 @@ void for_each_kind_of_device(Visit&& visit) {
   for (int kind = 0; kind < kKinds; ++kind) {
     const auto type = static_cast<c10::DeviceType>(kind);
     if (type == c10::kCPU || type == c10::kMeta) continue;
-    const auto* guard = c10::impl::device_guard_impl_registry[kind].load();
+    const auto* guard = guard_of(type);
     if (guard != nullptr && guard->deviceCount() > 0) visit(*guard);
   }
 }

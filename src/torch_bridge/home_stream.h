@@ -23,8 +23,8 @@ class HomeStream {
   /// Returns when all that is queued there has run.
   void wait() const;
 
-  /// What the calling thread queues from now on, on whatever stream, finds `storage` as what is queued at home up to now
-  /// leaves it; and the memory is not used again at home before that has run.
+  /// What the calling thread queues from now on, on whatever stream, finds `storage` as what is queued at
+  /// home up to now leaves it; and the memory is not used again at home before that has run.
   void hand_over(const c10::Storage& storage) const;
 
   /// While it lives, the calling thread's operators queue at home.

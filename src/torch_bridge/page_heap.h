@@ -15,8 +15,8 @@ namespace remat::torch_bridge {
 ///
 /// A released block is joined with free neighbours and given to the next that fits, best fit first: a
 /// training step that repeats itself touches few new pages. What is resident never exceeds 104 % of the
-/// most that was in use at one time, give or take a few huge pages: before a block takes fresh ones beyond that, free ones go
-/// back to the operating system. The rest of the address space is no data of the process (RLIMIT_DATA).
+/// most that was in use at one time, give or take a few huge pages: before a block takes fresh ones beyond
+/// that, free ones go back to the operating system. The rest of the address space is no data of the process (RLIMIT_DATA).
 ///
 /// Threads: any.
 /// Cost:    some 200 ns for a block and its release; the pages it touches for the first time dominate.

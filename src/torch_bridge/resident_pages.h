@@ -32,8 +32,8 @@ class ResidentPages {
   /// Has the range accessible. False where the operating system refuses; some of it may be accessible then.
   bool touch(Address begin, Address end);
 
-  /// Hands pages of the range back, the highest first, until at least `most` bytes are or none is left. Both ends, and what
-  /// is handed back, are multiples of `unit`: kPage or kHugePage. Returns how many bytes.
+  /// Hands pages of the range back, the highest first, until at least `most` bytes are or none is left. Both
+  /// ends, and what is handed back, are multiples of `unit`: kPage or kHugePage. Returns how many bytes.
   std::size_t discard(Address begin, Address end, std::size_t most, std::size_t unit);
 
  private:
