@@ -143,10 +143,7 @@ void Recorder::judge(Op& op, c10::ArrayRef<c10::IValue> arguments) {
 
 const char* Recorder::obstacle(const Op& op, c10::ArrayRef<c10::IValue> arguments) const {
   const OpTraits& traits = *op.traits;
-  if (!traits.repeatable) return "it may give other bits when it runs again";
-  if (traits.makes_fresh) return "its memory is not written yet";
-  if (traits.exchanges_storage || traits.resizes) return "it exchanges or resizes a storage";
-  if (traits.draws.may_draw_unseen) return "an operator of another library may draw random numbers";
+  if (traits.obstacle != nullptr) return traits.obstacle;
   const bool draws = traits.draws.generator >= 0 || traits.draws.tagged;
   if (draws && !torch_bridge::generator_of_call(traits, arguments).defined()) {
     return "it draws from a generator that cannot be put back";

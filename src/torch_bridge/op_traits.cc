@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <unordered_map>
 
 #include <c10/util/flat_hash_map.h>
 
@@ -46,6 +48,25 @@ std::uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
+/// Whether all tensors among the results are views of arguments, as the schema says.
+bool shows_arguments(const c10::FunctionSchema& schema) {
+  const auto& results = schema.returns();
+  return std::all_of(results.begin(), results.end(), [](const c10::Argument& result) {
+    const auto kind = result.type()->kind();
+    const bool is_number = kind == c10::TypeKind::NumberType || kind == c10::TypeKind::BoolType ||
+                           kind == c10::TypeKind::IntType || kind == c10::TypeKind::FloatType;
+    return is_number || result.alias_info() != nullptr;
+  });
+}
+
+const char* obstacle_of(const OpTraits& traits) {
+  if (is_a_race(traits.handle.schema())) return "it may give other bits when it runs again";
+  if (traits.makes_fresh) return "its memory is not written yet";
+  if (traits.exchanges_storage || traits.resizes) return "it exchanges or resizes a storage";
+  if (traits.draws.may_draw_unseen) return "an operator of another library may draw random numbers";
+  return nullptr;
+}
+
 std::string full_name(const c10::FunctionSchema& schema) {
   return schema.overload_name().empty() ? schema.name()
                                         : schema.name() + "." + schema.overload_name();
@@ -65,14 +86,30 @@ OpTraits::OpTraits(const c10::OperatorHandle& op)
   exchanges_storage = is_one_of(schema.name(), {"aten::set_", "aten::set"});
   resizes =
       is_one_of(schema.name(), {"aten::resize_", "aten::_resize_output_", "aten::resize_as_"});
-  repeatable = !is_a_race(schema);
+  only_shows = !writes.any() && !draws.any() && shows_arguments(schema);
+  obstacle = obstacle_of(*this);
 }
 
+namespace {
+
+/// Never destroyed: a step's operators run again on other threads than that which ran them first.
+const OpTraits* shared_traits_of(const c10::OperatorHandle& op) {
+  static auto& mutex = *new std::mutex();
+  static auto& all =
+      *new std::unordered_map<const c10::FunctionSchema*, std::unique_ptr<const OpTraits>>();
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto& traits = all[&op.schema()];
+  if (traits == nullptr) traits = std::make_unique<const OpTraits>(op);
+  return traits.get();
+}
+
+}  // namespace
+
 const OpTraits& traits_of(const c10::OperatorHandle& op) {
-  // As in writes_of: per thread, no lock.
-  thread_local ska::flat_hash_map<const c10::FunctionSchema*, std::unique_ptr<OpTraits>> known;
-  auto& traits = known[&op.schema()];
-  if (traits == nullptr) traits = std::make_unique<OpTraits>(op);
+  // Per thread: no lock. Schemas live as long as their operator, which libraries rarely unload.
+  thread_local ska::flat_hash_map<const c10::FunctionSchema*, const OpTraits*> known;
+  const OpTraits*& traits = known[&op.schema()];
+  if (traits == nullptr) traits = shared_traits_of(op);
   return *traits;
 }
 

@@ -27,13 +27,17 @@ struct OpTraits {
       false;  ///< of the arguments that it writes it reads nothing: zero_, copy_, out=
   bool exchanges_storage = false;  ///< set_: the tensor gets another storage
   bool resizes = false;            ///< the tensor's storage may change its size
-  bool repeatable = true;          ///< the same arguments give the same bits
+  bool only_shows = false;         ///< writes nothing, makes nothing: a view, a number
+  /// Why its results can never be made again; nullptr: they may.
+  const char* obstacle = nullptr;
 
   std::size_t argument_count() const { return handle.schema().arguments().size(); }
   std::size_t result_count() const { return handle.schema().returns().size(); }
 };
 
-/// Cost: a hash look-up; the first call for an operator walks its schema. Safe on any thread.
+/// The same for every thread, until the process ends.
+/// Cost: a hash look-up; the first call of a thread for an operator takes a lock, the first of all walks its schema.
+/// Safe on any thread.
 const OpTraits& traits_of(const c10::OperatorHandle& op);
 
 }  // namespace remat::torch_bridge

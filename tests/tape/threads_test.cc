@@ -137,6 +137,23 @@ TEST(BudgetThreads, LetGoForEachOther) {
   EXPECT_EQ(works.bits, expected_works);
 }
 
+// Breaks if: what is known of operators goes with the thread that ran them first.
+TEST(BudgetThreads, ValuesAreMadeAgainAfterTheirThreadHasEnded) {
+  use_huge_page_allocator();
+  Training training(1);
+  const auto expected = plain_bits(1);
+  const Bytes memory = *live_cpu_bytes() + activations() * 2 / 3;
+  Budget budget({memory, kEffort});
+  at::Tensor loss;
+  std::thread([&] {
+    const Step step(budget);
+    loss = training.loss();
+  }).join();
+  ASSERT_GT(budget.report().evictions, 0);
+  training.step(loss);
+  EXPECT_EQ(training.bits.front(), expected.front());
+}
+
 // Breaks if: a step that runs beside another does not follow the plan that it has, or spoils it.
 TEST(BudgetThreads, FollowThePlansThatThereAre) {
   use_huge_page_allocator();
