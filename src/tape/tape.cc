@@ -101,7 +101,9 @@ void Tape::intercept(torch_bridge::OpCall& call) {
   if (part == StepPart::kForward) {
     if (failure_ != Failure::kNone) go_on(call, traits);
     undo_log_->before(call, traits, part);
-    return record(call, traits);
+    if (!traits.only_shows) return record(call, traits);
+    lock.unlock();
+    return run(call);
   }
   if (meter_->other_op()) reach_event();
   undo_log_->before(call, traits, part);
