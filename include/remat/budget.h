@@ -73,6 +73,8 @@ struct BudgetReport {
   std::chrono::nanoseconds replay_time{0};       ///< measured
   std::int64_t steps = 0;                        ///< since the budget was made
   std::int64_t operators = 0;
+  /// Of those, in the forward: as the step before had them, so only compared with that; and written down anew.
+  std::int64_t verified = 0, recorded = 0;
   std::int64_t replays = 0;
   std::int64_t packs =
       0;  ///< values kept packed without loss (a dropout's noise: a bit for a float)

@@ -93,6 +93,8 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.plans_made = before.plans_made;
   report_.tracked_growth = std::max(before.tracked_growth, ended.peak - live_at_first_);
   report_.operators = counts.ops;
+  report_.verified = counts.verified;
+  report_.recorded = counts.written;
   report_.replays = counts.replays;
   report_.packs = counts.packs;
   report_.unpacks = counts.unpacks;

@@ -166,14 +166,14 @@ std::string to_json(const BudgetReport& report) {
       report.resident_growth ? std::to_string(report.resident_growth->count()) : "null";
   return fmt::format(
       R"({{"budget_bytes": {}, "fixed_bytes": {}, "tracked_peak_bytes": {}, "planned": {}, "audited": {}, )"
-      R"("steps": {}, "operators": {}, "replays": {}, "packs": {}, "unpacks": {}, "evictions": {}, "retries": {}, "replay_ns": {}{}, )"
+      R"("steps": {}, "operators": {}, "verified": {}, "recorded": {}, "replays": {}, "packs": {}, "unpacks": {}, "evictions": {}, "retries": {}, "replay_ns": {}{}, )"
       R"("tracked_growth_bytes": {}, "resident_growth_bytes": {}, )"
       R"("kept": {}, "packed": {}, "dropped": {}, "refused": {}, "pinned": {}, "retried_because": {}, "plans_made": {}, "plans": {}}})",
       report.memory.count(), report.fixed.count(), report.tracked_peak.count(), report.planned,
-      report.audited, report.steps, report.operators, report.replays, report.packs, report.unpacks,
-      report.evictions, report.retries, report.replay_time.count(), planned_json(report),
-      report.tracked_growth.count(), resident, json_of(report.kept), json_of(report.packed),
-      json_of(report.dropped),
+      report.audited, report.steps, report.operators, report.verified, report.recorded,
+      report.replays, report.packs, report.unpacks, report.evictions, report.retries,
+      report.replay_time.count(), planned_json(report), report.tracked_growth.count(), resident,
+      json_of(report.kept), json_of(report.packed), json_of(report.dropped),
       list_of(report.refused, [](const RefusedValues& it) { return json_of(it); }),
       list_of(report.pinned, [](const std::string& it) { return json_string(it); }),
       list_of(report.retried_because, [](const std::string& it) { return json_string(it); }),

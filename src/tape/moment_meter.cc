@@ -35,18 +35,18 @@ MomentMeter::~MomentMeter() {
 // ---- moments ------------------------------------------------------------------------------------------
 
 MomentIndex MomentMeter::begin(OpIndex op, std::uint64_t identity) {
-  open(op, identity);
+  open(op, identity, false);
   return static_cast<MomentIndex>(record_.moments.size() - 1);
 }
 
-void MomentMeter::open(OpIndex op, std::uint64_t identity) {
+void MomentMeter::open(OpIndex op, std::uint64_t identity, bool in_pass) {
   close();
   signature_ = mixed(signature_, identity);
   Moment moment;
   moment.op = op;
   moment.event = record_.events.add(signature_);
   moment.asked = {record_.asked.size(), record_.asked.size()};
-  moment.in_pass = op == OpIndex::kNone && torch_bridge::in_backward_pass();
+  moment.in_pass = in_pass;
   if (measures_ && op == OpIndex::kNone) moment.node = record_.nodes.add(what_runs());
   found_alive_ = alive_bytes_;
   record_.moments.add(moment);
@@ -106,7 +106,7 @@ bool MomentMeter::ask(ValueIndex value) {
   const bool begins = !is_open_ || record_.moments.back().op != OpIndex::kNone || ran_ ||
                       record_.moments.back().asked.size() == 0;
   if (begins) {
-    open(OpIndex::kNone, identity);
+    open(OpIndex::kNone, identity, torch_bridge::in_backward_pass());
   } else {
     signature_ = mixed(signature_, identity);
   }
@@ -115,11 +115,10 @@ bool MomentMeter::ask(ValueIndex value) {
   return begins;
 }
 
-bool MomentMeter::other_op() {
-  const bool in_pass = torch_bridge::in_backward_pass();
+bool MomentMeter::other_op(bool in_pass) {
   const bool begins = !is_open_ || record_.moments.back().op != OpIndex::kNone ||
                       (record_.moments.back().in_pass && !in_pass);
-  if (begins) open(OpIndex::kNone, 0);
+  if (begins) open(OpIndex::kNone, 0, in_pass);
   ran_ = true;
   return begins;
 }

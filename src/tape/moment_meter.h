@@ -32,8 +32,8 @@ class MomentMeter {
 
   /// Autograd asks for `value`. True if a moment begins with that.
   bool ask(ValueIndex value);
-  /// Something runs that is not recorded. True if a moment begins with that.
-  bool other_op();
+  /// Something runs that is not recorded. True if a moment begins with that. `in_pass`: in a backward pass.
+  bool other_op(bool in_pass);
   /// A replay begins, and ends: neither its time nor the memory that it takes on its way is the moment's.
   void before_replay();
   void after_replay();
@@ -53,7 +53,7 @@ class MomentMeter {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void open(OpIndex op, std::uint64_t identity);
+  void open(OpIndex op, std::uint64_t identity, bool in_pass);
   void close();
   void note_others();
   void look_around();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tape/constants.h"
 #include "torch_bridge/repeated_call.h"
 #include "torch_bridge/stack_tensors.h"
 #include "torch_bridge/tensor_alias.h"
@@ -22,18 +23,9 @@ std::uint64_t written_arguments(const OpTraits& traits, c10::ArrayRef<c10::IValu
   return bits;
 }
 
-/// `value` without its tensors: nothing, or a list of undefined ones.
-c10::IValue without_tensors(const c10::IValue& value) {
-  if (value.isTensor()) return value.toTensor().defined() ? c10::IValue() : value;
-  if (!value.isList()) return value;
-  bool any = false;
-  torch_bridge::for_each_tensor(value, [&](const at::Tensor&) { any = true; });
-  if (!any) return value;
-  c10::List<c10::IValue> list = value.toList().copy();
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (list.get(i).isTensor()) list.set(i, at::Tensor());
-  }
-  return list;
+/// Whether nothing is left of what the argument holds.
+bool is_overwritten(const TensorArgument& place, const at::Tensor& tensor, const OpTraits& traits) {
+  return place.written && traits.overwrites && torch_bridge::covers_storage(tensor);
 }
 
 }  // namespace
@@ -42,55 +34,104 @@ c10::IValue without_tensors(const c10::IValue& value) {
 
 Recorder::OpenOp Recorder::begin(torch_bridge::OpCall& call, const OpTraits& traits) {
   const auto arguments = torch::jit::last(call.stack(), call.argument_count());
-  OpenOp open{record_.ops.next(), {}, record_.arguments.size(), record_.constants.size()};
-  Op op;
-  op.traits = &traits;
-  op.state = torch_bridge::CallState::current();
-  record_.ops.add(op);
+  OpenOp open = this->open(traits);
   add_arguments(arguments, open);
-  Op& added = record_.ops[open.index];
-  added.arguments = {open.arguments_begin, record_.arguments.size()};
-  judge(added, arguments);
   add_constants(arguments);
-  added.constants = {open.constants_begin, record_.constants.size()};
-  if (!open.written.empty()) save_leaves_from(added, open.written);
+  Op& op = record_.ops[open.index];
+  const Range read{open.arguments_begin, record_.arguments.size()};
+  open.repeats = open.repeats && op.arguments.end == read.end;
+  op.arguments = read;
+  op.constants = {open.constants_begin, record_.constants.size()};
+  judge(op, arguments);
+  if (!open.written.empty()) save_leaves_from(op, open.written);
+  return open;
+}
+
+Recorder::OpenOp Recorder::open(const OpTraits& traits) {
+  OpenOp open{record_.ops.next(), record_.arguments.size(), record_.constants.size(), false, 0, {}};
+  const auto state = torch_bridge::CallState::current();
+  open.identity = mixed(traits.identity, state.grad_mode ? 1 : 0);
+  const Op* const before = record_.ops.ahead();
+  open.repeats = before != nullptr && before->traits == &traits && before->state == state &&
+                 before->arguments.begin == open.arguments_begin;
+  if (open.repeats) {
+    Op& op = record_.ops[record_.ops.keep()];
+    op.outputs = {};
+    op.moment = MomentIndex::kNone;
+    op.nanoseconds = 0;
+  } else {
+    Op op;
+    op.traits = &traits;
+    op.state = state;
+    record_.ops.add(op);
+  }
   return open;
 }
 
 void Recorder::add_arguments(c10::ArrayRef<c10::IValue> arguments, OpenOp& open) {
   const std::uint64_t written = written_arguments(*record_.ops[open.index].traits, arguments);
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    TensorArgument argument;
-    argument.argument = static_cast<std::int32_t>(i);
-    argument.written = (written >> i & 1) != 0;
+    TensorArgument place;
+    place.argument = static_cast<std::int32_t>(i);
+    place.written = (written >> i & 1) != 0;
     if (arguments[i].isTensor()) {
-      add_argument(arguments[i].toTensor(), argument, open);
+      add_argument(arguments[i].toTensor(), place, open);
     } else if (arguments[i].isList()) {
       for (const c10::IValue& element : arguments[i].toListRef()) {
-        ++argument.element;
-        if (element.isTensor()) add_argument(element.toTensor(), argument, open);
+        ++place.element;
+        if (element.isTensor()) add_argument(element.toTensor(), place, open);
       }
     }
   }
 }
 
-void Recorder::add_argument(const at::Tensor& tensor, TensorArgument argument, OpenOp& open) {
+void Recorder::add_argument(const at::Tensor& tensor, const TensorArgument& place, OpenOp& open) {
   if (!tensor.defined()) return;
   const OpTraits& traits = *record_.ops[open.index].traits;
+  open.repeats = open.repeats && keep_argument(place, tensor, traits);
+  if (!open.repeats) record_.arguments.add(argument_at(place, tensor, traits));
+  const std::int32_t index = record_.arguments.size() - 1;
+  const TensorArgument& argument = record_.arguments[index];
+  open.identity = mixed(open.identity, static_cast<std::uint64_t>(argument.value));
+  if (argument.value == ValueIndex::kNone) return;
+  open.identity = mixed(open.identity, record_.signature_of(argument.view));
+  if (!argument.overwritten) read(tensor, argument);
+  if (argument.written) open.written.push_back({index - open.arguments_begin, tensor});
+}
+
+/// Whether `place` has what it had in the step before; then that stays written.
+bool Recorder::keep_argument(const TensorArgument& place, const at::Tensor& tensor,
+                             const OpTraits& traits) {
+  const TensorArgument* const before = record_.arguments.ahead();
+  if (before == nullptr || before->argument != place.argument || before->element != place.element ||
+      before->written != place.written || !torch_bridge::is_plain(tensor) ||
+      before->overwritten != is_overwritten(place, tensor, traits))
+    return false;
+  const ValueIndex value =
+      before->overwritten ? known_value_of(tensor, before->value) : value_of(tensor, before->value);
+  if (value != before->value) return false;
+  const auto view = torch_bridge::view_of(tensor);
+  if (!record_.is_stored(before->view, view) &&
+      record_.add_view(record_.values[value].slot, view) != before->view)
+    return false;
+  record_.arguments.keep();
+  return true;
+}
+
+/// What stands at `place`, found out anew.
+TensorArgument Recorder::argument_at(const TensorArgument& place, const at::Tensor& tensor,
+                                     const OpTraits& traits) {
+  TensorArgument argument = place;
   if (!torch_bridge::is_plain(tensor)) {
     argument.other = record_.others.add(torch_bridge::detached_alias(tensor));
-  } else {
-    argument.overwritten =
-        argument.written && traits.overwrites && torch_bridge::covers_storage(tensor);
-    argument.value = argument.overwritten ? known_value_of(tensor) : value_of(tensor);
-    argument.view =
-        record_.add_view(record_.values[argument.value].slot, torch_bridge::view_of(tensor));
-    if (!argument.overwritten) read(tensor, argument);
-    if (argument.written) {
-      open.written.push_back({record_.arguments.size() - open.arguments_begin, tensor});
-    }
+    return argument;
   }
-  record_.arguments.add(argument);
+  argument.overwritten = is_overwritten(place, tensor, traits);
+  argument.value = argument.overwritten ? known_value_of(tensor, ValueIndex::kNone)
+                                        : value_of(tensor, ValueIndex::kNone);
+  argument.view =
+      record_.add_view(record_.values[argument.value].slot, torch_bridge::view_of(tensor));
+  return argument;
 }
 
 void Recorder::read(const at::Tensor& tensor, const TensorArgument& argument) {
@@ -102,8 +143,8 @@ void Recorder::read(const at::Tensor& tensor, const TensorArgument& argument) {
   }
 }
 
-ValueIndex Recorder::value_of(const at::Tensor& tensor) {
-  const ValueIndex value = known_value_of(tensor);
+ValueIndex Recorder::value_of(const at::Tensor& tensor, ValueIndex guess) {
+  const ValueIndex value = known_value_of(tensor, guess);
   if (events_.is_unchanged(value, tensor.storage())) return value;
   const ValueIndex leaf = add_leaf(tensor, record_.values[value].slot);
   events_.changed_unseen(value);
@@ -111,7 +152,8 @@ ValueIndex Recorder::value_of(const at::Tensor& tensor) {
   return leaf;
 }
 
-ValueIndex Recorder::known_value_of(const at::Tensor& tensor) {
+ValueIndex Recorder::known_value_of(const at::Tensor& tensor, ValueIndex guess) {
+  if (record_.is_current(guess, tensor.storage().unsafeGetStorageImpl())) return guess;
   const auto [slot, is_new] = record_.find_or_add(tensor.storage());
   if (!is_new) return record_.slots[slot].current;
   events_.leaf_met(tensor);
@@ -127,16 +169,23 @@ void Recorder::make_leaf(ValueIndex value, const c10::Storage& storage) {
 
 void Recorder::add_constants(c10::ArrayRef<c10::IValue> arguments) {
   for (const c10::IValue& argument : arguments) {
-    record_.constants.add(without_tensors(argument));
+    const c10::IValue* const before = record_.constants.ahead();
+    if (before != nullptr && is_constant(*before, argument)) {
+      record_.constants.keep();
+    } else {
+      record_.constants.add(without_tensors(argument));
+    }
   }
 }
 
 /// Decides whether the operator can be run again, and notes where its random numbers begin.
 void Recorder::judge(Op& op, c10::ArrayRef<c10::IValue> arguments) {
+  op.rng = -1;
   op.unsound_because = obstacle(op, arguments);
   op.sound = op.unsound_because == nullptr;
   if (!op.sound) return;
   hold_unsound_arguments(op);
+  if (!op.traits->draws.any()) return;
   const at::Generator generator = torch_bridge::generator_of_call(*op.traits, arguments);
   if (generator.defined()) op.rng = record_.rng_states.add(torch_bridge::DrawState::of(generator));
 }
@@ -212,7 +261,11 @@ bool Recorder::end(torch_bridge::OpCall& call, OpenOp& open) {
   add_results(torch::jit::last(call.stack(), call.result_count()), open);
   record_.ops[open.index].outputs.end = record_.outputs.size();
   const bool made_any = record_.outputs.size() > first;
-  if (!made_any) forget(open);
+  if (!made_any) {
+    forget(open);
+  } else {
+    ++(open.repeats ? verified_ : written_);
+  }
   return made_any;
 }
 
@@ -290,13 +343,16 @@ ValueIndex Recorder::add_leaf(const at::Tensor& tensor, SlotIndex slot) {
 
 void Recorder::replace(ValueIndex old, ValueIndex by) { events_.value_overwritten(old, by); }
 
-/// An operator that made nothing: views, `item()`.
+/// An operator that made nothing.
 void Recorder::forget(const OpenOp& open) {
   for (std::int32_t i = open.arguments_begin; i < record_.arguments.size(); ++i) {
     const TensorArgument& argument = record_.arguments[i];
     if (argument.value != ValueIndex::kNone && !argument.overwritten) {
       --record_.values[argument.value].readers;
     }
+  }
+  for (std::int32_t i = open.constants_begin; i < record_.constants.size(); ++i) {
+    if (refers_to_others(record_.constants[i])) record_.constants[i] = c10::IValue();
   }
   record_.ops.truncate(static_cast<std::int32_t>(open.index));
   record_.arguments.truncate(open.arguments_begin);

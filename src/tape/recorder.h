@@ -41,14 +41,14 @@ class Recorder {
       : record_(record), events_(events), home_(home) {}
 
   /// Has `proceed` run the call and notes how to make again what it made. `before` is called once the arguments
-  /// are noted, `after` when the operator has run and before its outputs are; both with its index. False if the
-  /// operator made nothing (views, `item()`): it is not on the tape then.
+  /// are noted, with its index and what tells it from others: name, values and shapes; `after`, with its index,
+  /// when it has run and before its outputs are. False if the operator made nothing: it is not on the tape then.
   template <class Before, class Proceed, class After>
   bool record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits, Before&& before,
               Proceed&& proceed, After&& after) {
     OpenOp open = begin(call, traits);
     try {
-      before(open.index);
+      before(open.index, open.identity);
       proceed();
     } catch (...) {
       forget(open);
@@ -57,6 +57,11 @@ class Recorder {
     after(open.index);
     return end(call, open);
   }
+
+  /// Operators that made something: as the step before had them, so compared with that and left standing, and
+  /// written anew.
+  std::int64_t verified() const { return verified_; }
+  std::int64_t written() const { return written_; }
 
   /// Runs a call whose results are nobody's recipe (no gradients, or backward): only what it overwrites
   /// matters.
@@ -69,7 +74,7 @@ class Recorder {
 
   /// The value of a tensor's storage now. One that the step has not met is a leaf, and so is one that has been
   /// written through a pointer.
-  ValueIndex value_of(const at::Tensor& tensor);
+  ValueIndex value_of(const at::Tensor& tensor) { return value_of(tensor, ValueIndex::kNone); }
 
   /// Makes `value` a leaf: kept by reference from now on. `storage` has it.
   void make_leaf(ValueIndex value, const c10::Storage& storage);
@@ -81,8 +86,10 @@ class Recorder {
   };
   struct OpenOp {
     OpIndex index;
-    c10::SmallVector<Written, 2> written;
     std::int32_t arguments_begin, constants_begin;
+    bool repeats = false;  // so far what the step before did here
+    std::uint64_t identity = 0;
+    c10::SmallVector<Written, 2> written;
   };
   struct Overwritten {
     ValueIndex old;
@@ -92,8 +99,13 @@ class Recorder {
   OpenOp begin(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits);
   bool end(torch_bridge::OpCall& call, OpenOp& open);
 
+  OpenOp open(const torch_bridge::OpTraits& traits);
   void add_arguments(c10::ArrayRef<c10::IValue> arguments, OpenOp& open);
-  void add_argument(const at::Tensor& tensor, TensorArgument argument, OpenOp& open);
+  void add_argument(const at::Tensor& tensor, const TensorArgument& place, OpenOp& open);
+  bool keep_argument(const TensorArgument& place, const at::Tensor& tensor,
+                     const torch_bridge::OpTraits& traits);
+  TensorArgument argument_at(const TensorArgument& place, const at::Tensor& tensor,
+                             const torch_bridge::OpTraits& traits);
   void read(const at::Tensor& tensor, const TensorArgument& argument);
   void add_constants(c10::ArrayRef<c10::IValue> arguments);
   void judge(Op& op, c10::ArrayRef<c10::IValue> arguments);
@@ -106,7 +118,9 @@ class Recorder {
   void add_results(c10::ArrayRef<c10::IValue> results, const OpenOp& open);
   void add_result(const at::Tensor& tensor, Output output, const OpenOp& open);
   ValueIndex add_made(const at::Tensor& tensor, Output output, SlotIndex slot, const OpenOp& open);
-  ValueIndex known_value_of(const at::Tensor& tensor);
+  // `guess` is what the value may be: then no look-up is needed.
+  ValueIndex value_of(const at::Tensor& tensor, ValueIndex guess);
+  ValueIndex known_value_of(const at::Tensor& tensor, ValueIndex guess);
   ValueIndex add_leaf(const at::Tensor& tensor, SlotIndex slot);
   void replace(ValueIndex old, ValueIndex by);
   void forget(const OpenOp& open);
@@ -118,6 +132,7 @@ class Recorder {
   StepRecord& record_;
   RecorderEvents& events_;
   const torch_bridge::HomeStream& home_;
+  std::int64_t verified_ = 0, written_ = 0;
 };
 
 }  // namespace remat::tape

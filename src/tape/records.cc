@@ -1,25 +1,42 @@
 #include "tape/records.h"
 
+#include "tape/constants.h"
+
 namespace remat::tape {
 
-bool StepRecord::is_stored(ViewIndex index, const torch_bridge::StorageView& view) const {
-  const torch_bridge::StorageView stored = this->view(index);
-  return stored.offset == view.offset && stored.dtype == view.dtype &&
-         stored.conjugate == view.conjugate && stored.negative == view.negative &&
-         stored.sizes == view.sizes && stored.strides == view.strides;
+bool StepRecord::is_same(const StoredView& stored, const torch_bridge::StorageView& view) const {
+  const auto count = static_cast<std::size_t>(stored.dimensions);
+  if (stored.offset != view.offset || stored.dtype != view.dtype || count != view.sizes.size() ||
+      stored.conjugate != view.conjugate || stored.negative != view.negative)
+    return false;
+  const std::int64_t* const sizes = numbers_.data() + stored.first_number;
+  const std::int64_t* const strides = sizes + count;
+  bool same = true;
+  for (std::size_t i = 0; i < count; ++i) {
+    same &= sizes[i] == view.sizes[i] && strides[i] == view.strides[i];
+  }
+  return same;
 }
 
 ViewIndex StepRecord::store(const torch_bridge::StorageView& view) {
+  const std::int32_t first = numbers_.size();
+  const auto count = static_cast<std::int32_t>(view.sizes.size());
+  const StoredView* const before = views_.ahead();
+  if (before != nullptr && before->first_number == first && numbers_.ahead(2 * count) != nullptr &&
+      is_same(*before, view)) {
+    numbers_.keep(2 * count);
+    return views_.keep();
+  }
   StoredView stored;
-  stored.first_number = static_cast<std::int32_t>(numbers_.size());
-  stored.dimensions = static_cast<std::int16_t>(view.sizes.size());
+  stored.first_number = first;
+  stored.dimensions = static_cast<std::int16_t>(count);
   stored.dtype = view.dtype;
   stored.conjugate = view.conjugate;
   stored.negative = view.negative;
   stored.offset = view.offset;
   for (const c10::IntArrayRef numbers : {view.sizes, view.strides}) {
     for (const std::int64_t number : numbers) {
-      numbers_.push_back(number);
+      numbers_.add(number);
       stored.signature = mixed(stored.signature, number);
     }
   }
@@ -45,7 +62,9 @@ void StepRecord::release_tensors() {
   for (auto i = released_.values; i < values.size(); ++i) {
     values[static_cast<ValueIndex>(i)].held = c10::Storage();
   }
-  for (auto i = released_.constants; i < constants.size(); ++i) constants[i] = c10::IValue();
+  for (auto i = released_.constants; i < constants.size(); ++i) {
+    if (refers_to_others(constants[i])) constants[i] = c10::IValue();
+  }
   for (auto i = released_.others; i < others.size(); ++i) others[i].reset();
   for (auto i = released_.slots; i < slots.size(); ++i) {
     slots[static_cast<SlotIndex>(i)].address.reset();
@@ -55,6 +74,7 @@ void StepRecord::release_tensors() {
 }
 
 void StepRecord::clear() {
+  release_tensors();
   slots.clear();
   values.clear();
   ops.clear();

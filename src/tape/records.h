@@ -1,6 +1,7 @@
 // What a step leaves behind on the tape: values, the operators that made them, and how to make them
 // again. Flat arrays, addressed by index: a chain of any length is destroyed without recursion, and
-// recording allocates nothing once the arrays have grown: steps hand them on. (tape.md, F18 and section 5)
+// recording allocates nothing once the arrays have grown: steps hand them on. A step that is like the one
+// before finds there what it would write. (tape.md, F18 and section 5)
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <c10/util/flat_hash_map.h>
 #include <c10/util/intrusive_ptr.h>
 
+#include "tape/arena.h"
 #include "torch_bridge/draw_state.h"
 #include "torch_bridge/op_traits.h"
 #include "torch_bridge/repeated_call.h"
@@ -27,11 +29,6 @@ enum class ValueIndex : std::int32_t { kNone = -1 };  ///< the content of a stor
 enum class OpIndex : std::int32_t { kNone = -1 };     ///< an operator of the forward, first run
 enum class ViewIndex : std::int32_t { kNone = -1 };
 enum class MomentIndex : std::int32_t { kNone = -1 };  ///< see StepRecord::moments
-
-template <class Index>
-constexpr std::size_t at_place(Index index) {
-  return static_cast<std::size_t>(index);
-}
 
 /// Where a value comes from.
 enum class Origin : std::uint8_t {
@@ -146,39 +143,16 @@ struct StoredView {
   std::int64_t offset = 0;
 };
 
-template <class Index, class Element>
-class Arena {
- public:
-  Index add(Element element) {
-    elements_.push_back(std::move(element));
-    return static_cast<Index>(elements_.size() - 1);
-  }
-  Element& operator[](Index index) { return elements_[at_place(index)]; }
-  const Element& operator[](Index index) const { return elements_[at_place(index)]; }
-  std::int32_t size() const { return static_cast<std::int32_t>(elements_.size()); }
-  Index next() const { return static_cast<Index>(elements_.size()); }
-  void truncate(std::int32_t size) { elements_.erase(elements_.begin() + size, elements_.end()); }
-  void clear() { elements_.clear(); }
-  Element& back() { return elements_.back(); }
-  auto begin() { return elements_.begin(); }
-  auto end() { return elements_.end(); }
-  auto begin() const { return elements_.begin(); }
-  auto end() const { return elements_.end(); }
-
- private:
-  std::vector<Element> elements_;
-};
-
 /// One step.
 class StepRecord {
  public:
   Arena<SlotIndex, Slot> slots;
   Arena<ValueIndex, Value> values;
-  Arena<OpIndex, Op> ops;
+  StandingArena<OpIndex, Op> ops;
   Arena<MomentIndex, Moment> moments;
-  Arena<std::int32_t, TensorArgument> arguments;
+  StandingArena<std::int32_t, TensorArgument> arguments;
   Arena<std::int32_t, Output> outputs;
-  Arena<std::int32_t, c10::IValue> constants;
+  StandingArena<std::int32_t, c10::IValue> constants;
   Arena<std::int32_t, at::Tensor> others;  ///< tensors that are not plain, kept as they are
   Arena<std::int32_t, torch_bridge::DrawState> rng_states;
   Arena<std::int32_t, ValueIndex> asked;
@@ -192,8 +166,13 @@ class StepRecord {
   /// The index of a view of a slot.
   ViewIndex add_view(SlotIndex slot, const torch_bridge::StorageView& view) {
     ViewIndex& last = slots[slot].view;
-    if (last == ViewIndex::kNone || !is_stored(last, view)) last = store(view);
+    if (!is_stored(last, view)) last = store(view);
     return last;
+  }
+  /// Whether it has an index, and that is `index`.
+  bool is_stored(ViewIndex index, const torch_bridge::StorageView& view) const {
+    return index != ViewIndex::kNone && at_place(index) < at_place(views_.next()) &&
+           is_same(views_[index], view);
   }
   torch_bridge::StorageView view(ViewIndex index) const {
     const StoredView& stored = views_[index];
@@ -205,6 +184,14 @@ class StepRecord {
   /// Of its numbers and its dtype.
   std::uint64_t signature_of(ViewIndex view) const { return views_[view].signature; }
 
+  /// Whether `value` is what `storage` holds now.
+  bool is_current(ValueIndex value, const c10::StorageImpl* storage) const {
+    if (value == ValueIndex::kNone || at_place(value) >= at_place(values.next())) return false;
+    const SlotIndex slot = values[value].slot;
+    // Addresses of slots that were released may be others' by now.
+    return at_place(slot) >= at_place(released_.slots) && slots[slot].storage == storage &&
+           slots[slot].current == value;
+  }
   /// The slot of a storage; kNone if the step has not met it.
   SlotIndex find(const c10::StorageImpl* storage) const {
     const auto found = slot_of_.find(storage);
@@ -221,11 +208,12 @@ class StepRecord {
   /// What came before it has been let go of.
   ValueIndex first_not_released() const { return static_cast<ValueIndex>(released_.values); }
 
-  /// Nothing is left but the room that it took.
+  /// For the next step: nothing is left but the room that it took, and, where operators, their arguments and
+  /// views stood, what they were.
   void clear();
 
  private:
-  bool is_stored(ViewIndex index, const torch_bridge::StorageView& view) const;
+  bool is_same(const StoredView& stored, const torch_bridge::StorageView& view) const;
   ViewIndex store(const torch_bridge::StorageView& view);
 
   // So many of each have been released.
@@ -234,8 +222,8 @@ class StepRecord {
   };
 
   Released released_;
-  Arena<ViewIndex, StoredView> views_;
-  std::vector<std::int64_t> numbers_;  // sizes, then strides, of each view
+  StandingArena<ViewIndex, StoredView> views_;
+  StandingArena<std::int32_t, std::int64_t> numbers_;  // sizes, then strides, of each view
   ska::flat_hash_map<const c10::StorageImpl*, SlotIndex> slot_of_;
 };
 

@@ -105,7 +105,7 @@ void Tape::intercept(torch_bridge::OpCall& call) {
     lock.unlock();
     return run(call);
   }
-  if (meter_->other_op()) reach_event();
+  if (meter_->other_op(part == StepPart::kBackward)) reach_event();
   undo_log_->before(call, traits, part);
   if (traits.writes.any()) return recorder_.watch(call, traits, [&] { run(call); });
   lock.unlock();
@@ -121,14 +121,14 @@ void Tape::run(torch_bridge::OpCall& call) {
 
 void Tape::record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits) {
   records_ = true;
-  const auto before = [&](OpIndex op) {
+  const auto before = [&](OpIndex op, std::uint64_t identity) {
     ++clock_;
     for (std::int32_t i = record_.ops[op].arguments.begin; i < record_.ops[op].arguments.end; ++i) {
       const ValueIndex value = record_.arguments[i].value;
       if (value != ValueIndex::kNone) record_.values[value].last_used = clock_;
     }
     Op& begun = record_.ops[op];
-    begun.moment = meter_->begin(op, identity_of(op));
+    begun.moment = meter_->begin(op, identity);
     if (!options_.pinned.empty()) keep_if_pinned(begun);
     reach_event();
   };
@@ -160,18 +160,6 @@ void Tape::reach_event() {
   end_visits();
   const std::int32_t event = record_.events.size() - 1;
   follower_.reach(event, record_.events[event]);
-}
-
-std::uint64_t Tape::identity_of(OpIndex index) const {
-  const Op& op = record_.ops[index];
-  std::uint64_t identity = mixed(op.traits->identity, op.state.grad_mode ? 1 : 0);
-  for (std::int32_t i = op.arguments.begin; i < op.arguments.end; ++i) {
-    const TensorArgument& argument = record_.arguments[i];
-    identity = mixed(identity, static_cast<std::uint64_t>(argument.value));
-    if (argument.value == ValueIndex::kNone) continue;
-    identity = mixed(identity, record_.signature_of(argument.view));
-  }
-  return identity;
 }
 
 // ---- values -----------------------------------------------------------------------------------------------
@@ -372,6 +360,11 @@ void Tape::hook_died(SlotIndex index) {
   record_.release_tensors();
 }
 
-TapeCounts Tape::counts() const { return counts_; }
+TapeCounts Tape::counts() const {
+  TapeCounts counts = counts_;
+  counts.verified = recorder_.verified();
+  counts.written = recorder_.written();
+  return counts;
+}
 
 }  // namespace remat::tape

@@ -58,6 +58,8 @@ struct TapeOptions {
 /// What a tape did.
 struct TapeCounts {
   std::int64_t ops = 0;
+  std::int64_t verified = 0;  ///< of the forward, see Recorder::verified
+  std::int64_t written = 0;   ///< of the forward
   std::int64_t replays = 0;
   std::int64_t packs = 0;
   std::int64_t unpacks = 0;
@@ -175,7 +177,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void plan_left() override;
 
   std::shared_ptr<torch_bridge::CarriedScopes> carried();
-  void make_room_for(std::int64_t bytes, bool refuses);
+  void make_room_for(std::int64_t bytes);
   bool let_go_of_one();
   bool enforces_now() const;
   std::int64_t live_bytes() const { return options_.memory->live_bytes(); }
@@ -184,7 +186,6 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void run(torch_bridge::OpCall& call);
   void keep_if_pinned(Op& op);
   void reach_event();
-  std::uint64_t identity_of(OpIndex op) const;
   bool plan_decides(ValueIndex value) const;
   bool is_there(ValueIndex value) const;
   c10::Storage in_memory(ValueIndex value);

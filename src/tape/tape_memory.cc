@@ -22,24 +22,25 @@ void Tape::count(const at::Tensor& tensor) {
 }
 
 bool Tape::enforces_now() const {
-  return !finished_ && (c10::GradMode::is_enabled() || torch_bridge::in_backward_pass());
+  return c10::GradMode::is_enabled() || torch_bridge::in_backward_pass();
 }
 
 void Tape::before_allocation(std::int64_t bytes) {
-  // A function's own forward runs without gradients, too: room is made, but nothing refused.
-  const bool refuses = enforces_now();
-  if (finished_ || (!refuses && live_hooks_ == 0)) return;
+  if (finished_) return;
   std::unique_lock<std::mutex> turn = options_.group->turn_if_free();
   if (!turn) {
     const TapeMutex::Released released(mutex_);
     turn = options_.group->take_turn();
   }
-  if (live_bytes() + bytes > options_.limit) make_room_for(bytes, refuses);
+  if (live_bytes() + bytes > options_.limit) make_room_for(bytes);
   turn_ = std::move(turn);
 }
 
 /// The caller has the turn. What there is no room for is refused, or passes the limit.
-void Tape::make_room_for(std::int64_t bytes, bool refuses) {
+void Tape::make_room_for(std::int64_t bytes) {
+  // A function's own forward runs without gradients, too: room is made, but nothing refused.
+  const bool refuses = enforces_now();
+  if (!refuses && live_hooks_ == 0) return;
   const Lock lock(mutex_);
   counts_.largest_excess = std::max(counts_.largest_excess, live_bytes() + bytes - options_.limit);
   const auto fits = [&] { return live_bytes() + bytes <= options_.limit; };

@@ -26,6 +26,9 @@ struct CallState {
   int threads = 1;        ///< inside operators: decides the order of sums
 
   static CallState current();
+  bool operator==(const CallState& other) const {
+    return grad_mode == other.grad_mode && threads == other.threads;
+  }
 };
 
 /// Calls `traits` on `stack`, which holds its arguments and gets its results, as the first call ran. If

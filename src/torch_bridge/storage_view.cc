@@ -9,18 +9,6 @@
 #include "torch_bridge/op_interceptor.h"
 
 namespace remat::torch_bridge {
-bool is_plain(const at::Tensor& tensor) {
-  if (!tensor.defined() || tensor.layout() != c10::kStrided) return false;
-  const auto* impl = tensor.unsafeGetTensorImpl();
-  return impl->has_storage() && !tensor.is_quantized() &&
-         tensor.storage().unsafeGetStorageImpl() != nullptr;
-}
-
-StorageView view_of(const at::Tensor& tensor) {
-  return {tensor.sizes(),       tensor.strides(), tensor.storage_offset(),
-          tensor.scalar_type(), tensor.is_conj(), tensor.is_neg()};
-}
-
 at::Tensor tensor_on(const c10::Storage& storage, const StorageView& view) {
   const auto key = c10::computeDispatchKey(view.dtype, c10::kStrided, storage.device());
   at::Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(

@@ -21,10 +21,18 @@ struct StorageView {
 
 /// Whether remat can make `tensor` again from the bytes of its storage: strided, with a storage, not
 /// quantised, not a subclass of another library.
-bool is_plain(const at::Tensor& tensor);
+inline bool is_plain(const at::Tensor& tensor) {
+  if (!tensor.defined() || tensor.layout() != c10::kStrided) return false;
+  const c10::TensorImpl& impl = *tensor.unsafeGetTensorImpl();
+  return impl.has_storage() && !tensor.is_quantized() &&
+         impl.storage().unsafeGetStorageImpl() != nullptr;
+}
 
 /// Of a plain tensor. Refers to the arrays of `tensor`.
-StorageView view_of(const at::Tensor& tensor);
+inline StorageView view_of(const at::Tensor& tensor) {
+  return {tensor.sizes(),       tensor.strides(), tensor.storage_offset(),
+          tensor.scalar_type(), tensor.is_conj(), tensor.is_neg()};
+}
 
 /// A tensor without history on `storage`, with a version counter of its own.
 at::Tensor tensor_on(const c10::Storage& storage, const StorageView& view);

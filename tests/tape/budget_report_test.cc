@@ -37,6 +37,8 @@ BudgetReport a_report() {
   report.replay_time = milliseconds(26);
   report.steps = 12;
   report.operators = 800;
+  report.verified = 290;
+  report.recorded = 10;
   report.replays = 120;
   report.packs = 4;
   report.unpacks = 5;
@@ -89,7 +91,7 @@ TEST(BudgetReport, IsJson) {
   EXPECT_EQ(
       json,
       R"({"budget_bytes": 1073741824, "fixed_bytes": 268435456, "tracked_peak_bytes": 1048576000, "planned": true, "audited": false, )"
-      R"("steps": 12, "operators": 800, "replays": 120, "packs": 4, "unpacks": 5, "evictions": 0, "retries": 1, "replay_ns": 26000000, )"
+      R"("steps": 12, "operators": 800, "verified": 290, "recorded": 10, "replays": 120, "packs": 4, "unpacks": 5, "evictions": 0, "retries": 1, "replay_ns": 26000000, )"
       R"("predicted_peak_bytes": 1059061760, "plain_peak_bytes": 2147483648, "plain_ns": 200000000, )"
       R"("predicted_overhead_percent": 12.5, "measured_overhead_percent": 13, "lower_bound_overhead_percent": 10, )"
       R"("tracked_growth_bytes": 780140544, "resident_growth_bytes": 796917760, )"
