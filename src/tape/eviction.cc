@@ -38,6 +38,7 @@ void for_each_missing_input(const StepRecord& record, const Op& op, Visit&& visi
 double time_of(const Op& op) { return static_cast<double>(op.nanoseconds) + 1000; }
 
 bool is_gone(const StepRecord& record, const Op& op) {
+  if (op.outputs.size() == 0) return false;
   for (std::int32_t i = op.outputs.begin; i < op.outputs.end; ++i) {
     if (in_memory(record, record.outputs[i].value)) return false;
   }

@@ -261,11 +261,8 @@ bool Recorder::end(torch_bridge::OpCall& call, OpenOp& open) {
   add_results(torch::jit::last(call.stack(), call.result_count()), open);
   record_.ops[open.index].outputs.end = record_.outputs.size();
   const bool made_any = record_.outputs.size() > first;
-  if (!made_any) {
-    forget(open);
-  } else {
-    ++(open.repeats ? verified_ : written_);
-  }
+  ++(open.repeats ? verified_ : written_);
+  if (!made_any) give_back_reads(open);
   return made_any;
 }
 
@@ -343,14 +340,20 @@ ValueIndex Recorder::add_leaf(const at::Tensor& tensor, SlotIndex slot) {
 
 void Recorder::replace(ValueIndex old, ValueIndex by) { events_.value_overwritten(old, by); }
 
-/// An operator that made nothing.
-void Recorder::forget(const OpenOp& open) {
+/// Of an operator that is nobody's recipe.
+void Recorder::give_back_reads(const OpenOp& open) {
+  record_.ops[open.index].moment = MomentIndex::kNone;
   for (std::int32_t i = open.arguments_begin; i < record_.arguments.size(); ++i) {
     const TensorArgument& argument = record_.arguments[i];
     if (argument.value != ValueIndex::kNone && !argument.overwritten) {
       --record_.values[argument.value].readers;
     }
   }
+}
+
+/// An operator that did not run.
+void Recorder::forget(const OpenOp& open) {
+  give_back_reads(open);
   for (std::int32_t i = open.constants_begin; i < record_.constants.size(); ++i) {
     if (refers_to_others(record_.constants[i])) record_.constants[i] = c10::IValue();
   }

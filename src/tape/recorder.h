@@ -42,7 +42,8 @@ class Recorder {
 
   /// Has `proceed` run the call and notes how to make again what it made. `before` is called once the arguments
   /// are noted, with its index and what tells it from others: name, values and shapes; `after`, with its index,
-  /// when it has run and before its outputs are. False if the operator made nothing: it is not on the tape then.
+  /// when it has run and before its outputs are. False if the operator made nothing: it is on the tape, but nobody's
+  /// recipe.
   template <class Before, class Proceed, class After>
   bool record(torch_bridge::OpCall& call, const torch_bridge::OpTraits& traits, Before&& before,
               Proceed&& proceed, After&& after) {
@@ -58,8 +59,8 @@ class Recorder {
     return end(call, open);
   }
 
-  /// Operators that made something: as the step before had them, so compared with that and left standing, and
-  /// written anew.
+  /// Operators that were as the step before had them, so compared with that and left standing; and those that
+  /// were written anew.
   std::int64_t verified() const { return verified_; }
   std::int64_t written() const { return written_; }
 
@@ -123,6 +124,7 @@ class Recorder {
   ValueIndex known_value_of(const at::Tensor& tensor, ValueIndex guess);
   ValueIndex add_leaf(const at::Tensor& tensor, SlotIndex slot);
   void replace(ValueIndex old, ValueIndex by);
+  void give_back_reads(const OpenOp& open);
   void forget(const OpenOp& open);
 
   std::vector<Overwritten> begin_unrecorded_writes(torch_bridge::OpCall& call,
