@@ -28,6 +28,12 @@ bool is_overwritten(const TensorArgument& place, const at::Tensor& tensor, const
   return place.written && traits.overwrites && torch_bridge::covers_storage(tensor);
 }
 
+/// item(): nothing is ever made of what it reads.
+bool gives_a_number(const OpTraits& traits) {
+  const auto& returns = traits.handle.schema().returns();
+  return returns.size() == 1 && returns[0].type()->kind() == c10::TypeKind::NumberType;
+}
+
 }  // namespace
 
 // ---- what an operator reads -------------------------------------------------------------------------
@@ -220,7 +226,7 @@ void Recorder::hold_unsound_arguments(const Op& op) {
     const TensorArgument& argument = record_.arguments[i];
     if (argument.value == ValueIndex::kNone || argument.overwritten) continue;
     Value& value = record_.values[argument.value];
-    if (!value.sound && !value.held) {
+    if (!value.sound && !value.held && !gives_a_number(*op.traits)) {
       auto storage = record_.alive(value.slot);
       if (storage) value.held = c10::Storage(std::move(storage));
     }
@@ -234,10 +240,11 @@ void Recorder::save_leaves_from(const Op& op, const c10::SmallVectorImpl<Written
     const TensorArgument& argument = record_.arguments[op.arguments.begin + place.argument];
     const Value& value = record_.values[argument.value];
     if (value.sound || value.origin == Origin::kFresh) continue;
-    // The recipes of the operator's other results read it, too.
-    const bool read_by_it = !argument.overwritten && op.sound && op.traits->result_count() > 1;
-    save_leaf(argument.value, read_by_it, place.tensor);
+    // The recipes of the operator's other results read it, too, and of what else it writes.
+    const bool makes_others = op.traits->result_count() > 1 || written.size() > 1;
+    save_leaf(argument.value, !argument.overwritten && op.sound && makes_others, place.tensor);
   }
+  tell_of_lost_leaves();
 }
 
 void Recorder::save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Tensor& tensor) {
@@ -250,6 +257,12 @@ void Recorder::save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Ten
   Value& value = record_.values[leaf];
   value.lost = !copy;
   value.held = std::move(old);
+  if (value.lost && has_readers) lost_.push_back(leaf);
+}
+
+void Recorder::tell_of_lost_leaves() {
+  if (!lost_.empty()) events_.leaves_lost(lost_);
+  lost_.clear();
 }
 
 // ---- what an operator makes -------------------------------------------------------------------------
@@ -379,6 +392,7 @@ std::vector<Recorder::Overwritten> Recorder::begin_unrecorded_writes(torch_bridg
       overwritten.push_back({old, tensor});
     });
   });
+  tell_of_lost_leaves();
   return overwritten;
 }
 

@@ -32,6 +32,8 @@ class RecorderEvents {
   virtual bool is_unchanged(ValueIndex value, const c10::Storage& storage) = 0;
   /// It is not: what is there now is a leaf.
   virtual void changed_unseen(ValueIndex old) = 0;
+  /// They are about to be overwritten, and recipes that nobody may ask for yet read them.
+  virtual void leaves_lost(const std::vector<ValueIndex>& leaves) = 0;
 };
 
 class Recorder {
@@ -114,6 +116,7 @@ class Recorder {
   void hold_unsound_arguments(const Op& op);
   void save_leaves_from(const Op& op, const c10::SmallVectorImpl<Written>& written);
   void save_leaf(ValueIndex leaf, bool read_by_the_writer, const at::Tensor& tensor);
+  void tell_of_lost_leaves();
 
   void add_written(const OpenOp& open, const Written& written);
   void add_results(c10::ArrayRef<c10::IValue> results, const OpenOp& open);
@@ -135,6 +138,7 @@ class Recorder {
   RecorderEvents& events_;
   const torch_bridge::HomeStream& home_;
   std::int64_t verified_ = 0, written_ = 0;
+  std::vector<ValueIndex> lost_;  // leaves, by the call at hand
 };
 
 }  // namespace remat::tape

@@ -72,15 +72,17 @@ void Replayer::finish(const Op& op, Work& work) {
   });
 }
 
+/// Leaves that recipes read are held, and no recipe that is asked for reads one that is lost: what is missing was made
+/// of memory that changed unseen.
 void Replayer::check_recipe(ValueIndex index) const {
   const Value& value = record_.values[index];
   if (value.sound) return;
-  const std::string maker = value.maker != OpIndex::kNone ? record_.ops[value.maker].traits->name
-                                                          : "no operator of the step";
+  REMAT_ASSERT(value.maker != OpIndex::kNone);
   fail<Error>(
-      "remat::Step: a saved tensor cannot be made again: it depends on a tensor of {} bytes, made by {}, "
-      "whose content has been {}. Change tensors after backward, or use a copy (clone()).",
-      value.bytes, maker, value.lost ? "changed in place since" : "released");
+      "remat::Step: a saved tensor cannot be made again: the {} bytes that {} gave have been let go of, and they, or "
+      "what they were made of, were then changed where no operator wrote them: through a pointer. Give the "
+      "pointer a copy (clone()), or repeat the step: what steps have shown to change is kept from then on.",
+      value.bytes, record_.ops[value.maker].traits->name);
 }
 
 // ---- one operator -------------------------------------------------------------------------------------

@@ -165,6 +165,7 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   c10::Storage copy_to_keep(const c10::Storage& storage) override;
   bool is_unchanged(ValueIndex value, const c10::Storage& storage) override;
   void changed_unseen(ValueIndex old) override;
+  void leaves_lost(const std::vector<ValueIndex>& leaves) override;
 
   c10::Storage resident(ValueIndex value) override;
   bool is_resident(ValueIndex value) override;
@@ -198,6 +199,8 @@ class Tape final : public std::enable_shared_from_this<Tape>,
   void prove(ValueIndex value, const c10::Storage& storage);
   void pin(OpIndex op, const char* because);
   void keep_what_depends_on(ValueIndex changed);
+  void for_each_dependent(const std::vector<ValueIndex>& changed,
+                          const std::function<bool(ValueIndex)>& is_gone);
   void count(const at::Tensor& tensor);
   void check_not_undone() const;
   std::string what_runs() const;

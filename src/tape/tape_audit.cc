@@ -1,6 +1,8 @@
 // What a tape does about memory that changed unseen, and operators that do not give the same bits again.
 // (Rule T12)
-#include <unordered_set>
+#include <functional>
+#include <utility>
+#include <vector>
 
 #include <remat/error.h>
 
@@ -27,29 +29,39 @@ void Tape::pin(OpIndex index, const char* because) {
   options_.pinned.emplace(signature, op.traits->name + ": " + because);
 }
 
-/// Recipes that read what is gone are none any more.
+/// Recipes that read what is gone are none any more: what they made is kept, if it is there.
 void Tape::keep_what_depends_on(ValueIndex changed) {
-  std::unordered_set<std::int32_t> gone{static_cast<std::int32_t>(changed)};
-  const auto is_gone = [&](const TensorArgument& argument) {
-    return argument.value != ValueIndex::kNone && !argument.overwritten &&
-           gone.count(static_cast<std::int32_t>(argument.value)) > 0;
-  };
-  for (auto i = static_cast<std::int32_t>(record_.values[changed].maker) + 1;
-       i < record_.ops.size(); ++i) {
-    const Op op = record_.ops[static_cast<OpIndex>(i)];
+  for_each_dependent({changed}, [this](ValueIndex index) {
+    const c10::Storage storage = resident(index);
+    if (storage) hold(index, storage);
+    record_.values[index].sound = false;
+    return !storage;
+  });
+}
+
+/// Nobody asks for what was made of them; what autograd saves later of that is kept.
+void Tape::leaves_lost(const std::vector<ValueIndex>& leaves) {
+  for_each_dependent(leaves, [this](ValueIndex index) {
+    return std::exchange(record_.values[index].sound, false);
+  });
+}
+
+/// Of what operators made of `changed`, and of those among that for which `is_gone` said so.
+void Tape::for_each_dependent(const std::vector<ValueIndex>& changed,
+                              const std::function<bool(ValueIndex)>& is_gone) {
+  std::vector<char> gone(static_cast<std::size_t>(record_.values.size()), 0);
+  for (const ValueIndex value : changed) gone[at_place(value)] = 1;
+  for (std::int32_t i = 0; i < record_.ops.size(); ++i) {
+    const Op& op = record_.ops[static_cast<OpIndex>(i)];
     bool depends = false;
     for (std::int32_t k = op.arguments.begin; k < op.arguments.end; ++k) {
-      depends = depends || is_gone(record_.arguments[k]);
+      const TensorArgument& argument = record_.arguments[k];
+      const bool reads = argument.value != ValueIndex::kNone && !argument.overwritten;
+      depends = depends || (reads && gone[at_place(argument.value)] != 0);
     }
     for (std::int32_t k = op.outputs.begin; depends && k < op.outputs.end; ++k) {
-      const ValueIndex value = record_.outputs[k].value;
-      const c10::Storage storage = resident(value);
-      if (storage) {
-        hold(value, storage);
-      } else {
-        gone.insert(static_cast<std::int32_t>(value));
-      }
-      record_.values[value].sound = false;
+      const ValueIndex made = record_.outputs[k].value;
+      gone[at_place(made)] = is_gone(made) ? 1 : 0;
     }
   }
 }

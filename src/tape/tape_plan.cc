@@ -3,9 +3,10 @@
 
 namespace remat::tape {
 
-/// Whether it says when a value is in memory. What a file says so of may be something else in this step.
+/// Whether it says when a value is in memory. What it says so of may be memory here that nobody has written yet, or
+/// what cannot be made again: a file may be wrong, and a leaf may have been overwritten.
 bool Tape::plan_decides(ValueIndex value) const {
-  return record_.values[value].plannable && follower_.decides(value);
+  return record_.values[value].sound && follower_.decides(value);
 }
 
 /// False of values of operators that have yet to run.

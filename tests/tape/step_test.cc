@@ -186,6 +186,21 @@ TEST_F(StepTest, PredictsThePeak) {
   EXPECT_NEAR(report.plain_peak.count(), plain.peak.count(), memory.count() / 50);
 }
 
+// Breaks if: a plan keeps what its values are not yet, or never become.
+TEST_F(StepTest, KeepsNoMemoryThatNobodyWrites) {
+  Budget budget({Bytes::parse("1GiB"), kEffort});
+  const at::Tensor x = torch::ones({64}, torch::requires_grad());
+  for (int i = 0; i < 4; ++i) {
+    const Step step(budget);
+    const at::Tensor y = x.exp();
+    const Bytes before = *live_cpu_bytes();
+    torch::empty({4096});
+    EXPECT_EQ(*live_cpu_bytes(), before) << "step " << i;
+    y.sin().sum().backward();
+  }
+  EXPECT_TRUE(budget.report().planned);
+}
+
 // Breaks if: gradients that are set to zero in a step, by module or optimizer, are copied to be put back.
 TEST_F(StepTest, ZeroingGradientsTakesNoMemory) {
   Training training;

@@ -165,5 +165,27 @@ TEST_F(Unrepeatable, AnInputWrittenThroughAPointerIsReported) {
   EXPECT_FALSE(weight.grad().defined());
 }
 
+// Breaks if: the error says that operators of the program did it.
+TEST_F(Unrepeatable, WhatIsGoneWhenItsSourceChangesThroughAPointerIsAnError) {
+  const at::Tensor weight = data(1).requires_grad_();
+  Budget budget({tight(), kEffort});
+  const Step step(budget);
+  const at::Tensor source = weight.cos();
+  const at::Tensor loss = source.sin().sin().sum();
+  torch::empty({kElements * 4});  // lets go of what only the tape holds
+  source.data_ptr<float>()[0] = 7;
+  const at::Tensor read = source + 1;
+  try {
+    loss.backward();
+    FAIL() << "a gradient of what is not there any more";
+  } catch (const Error& error) {
+    EXPECT_THAT(
+        error.what(),
+        HasSubstr(
+            "the 1048576 bytes that aten::sin gave have been let go of, and they, or what they "
+            "were made of, were then changed where no operator wrote them: through a pointer"));
+  }
+}
+
 }  // namespace
 }  // namespace remat
