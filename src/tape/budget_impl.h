@@ -40,6 +40,7 @@ class Budget::Impl {
   void name_parameters(const torch::nn::Module& root) {
     const Lock lock(mutex_);
     names_.add(root);
+    uncounted_->meet(root);
   }
   void save(const std::string& path);
   void load(const std::string& path);

@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include <torch/nn/module.h>
+
 #include "torch_bridge/device_ledger.h"
 
 namespace remat::tape {
@@ -13,6 +15,14 @@ std::int64_t UncountedStorages::meet(const at::Tensor& tensor) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto [place, is_new] = met_.emplace(storage, torch_bridge::address_of_storage(tensor));
   return is_new ? static_cast<std::int64_t>(storage->nbytes()) : 0;
+}
+
+void UncountedStorages::meet(const torch::nn::Module& root) {
+  for (const at::Tensor& parameter : root.parameters()) {
+    meet(parameter);
+    meet(parameter.grad());
+  }
+  for (const at::Tensor& buffer : root.buffers()) meet(buffer);
 }
 
 Bytes UncountedStorages::bytes() {

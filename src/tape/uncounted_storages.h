@@ -11,6 +11,10 @@
 
 #include "torch_bridge/tensor_alias.h"
 
+namespace torch::nn {
+class Module;
+}
+
 namespace remat::tape {
 
 /// Of one device, as far as steps meet it: a model that was made before its budget. What LibTorch did not allocate
@@ -22,6 +26,8 @@ class UncountedStorages {
   /// The bytes of a tensor's storage if it is of that sort and was not met before, otherwise 0.
   /// Cost: a comparison of pointers for memory that is counted.
   std::int64_t meet(const at::Tensor& tensor);
+  /// A module's parameters, their gradients, and its buffers.
+  void meet(const torch::nn::Module& root);
 
   /// Of all that was met and is still there.
   Bytes bytes();
