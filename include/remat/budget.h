@@ -145,7 +145,7 @@ std::string to_json(const BudgetReport& report);
 ///           planned for only if no other ran beside it: let steps of each kind run alone three times first. Steps
 ///           that run beside others follow the plans that there are.
 /// Lifetime: a step, and tensors saved in it, may outlive the budget.
-/// Cost:     a microsecond for each operator of a step; several while steps are audited.
+/// Cost:     0.45 to 0.73 us for each operator of a step (docs/benchmarks.md); several while steps are audited.
 class Budget {
  public:
   explicit Budget(BudgetOptions options);
@@ -171,7 +171,8 @@ class Budget {
 
   /// From the next step on, operators in graph() are called by where in `root` the parameters and buffers are
   /// that they read: "blocks.3.mlp_in: aten::addmm". Once is enough, unless parameters get other storages
-  /// (set_data, to()).
+  /// (set_data, to()). What of them is from before the first budget counts from now on, with the gradients that there
+  /// are, and not only when a step meets it.
   void name_parameters(const torch::nn::Module& root);
 
   /// Writes the plans to a file, and what steps have shown that cannot be made again; a plan that is due is made
