@@ -27,6 +27,7 @@ using report::TextTable;
 
 struct Options {
   int rounds = 101;
+  std::string only;
   bool smoke = false;
 };
 
@@ -57,6 +58,17 @@ Workload chain(const std::string& name, int length, Op op) {
           }};
 }
 
+/// Operators that autograd takes no part in: seen and written down, and nothing is saved of them.
+Workload without_graph(int length) {
+  const auto trained = tiny_parameter();
+  const auto factor = at::full({8, 8}, 0.5F);
+  return {"mul, no graph", [=] {
+            at::Tensor x = factor;
+            for (int i = 0; i < length; ++i) x = at::mul(x, factor);
+            return (x * trained).sum();
+          }};
+}
+
 /// Cells one by one, as a program with control flow of its own runs them.
 Workload lstm_cells(int steps) {
   const std::int64_t batch = 4;
@@ -76,7 +88,9 @@ std::vector<Workload> workloads(bool smoke) {
   const auto in_place = [](const auto& x, const auto& w) { return (x * 0.5).add_(w); };
   return {chain("add", length, [](const auto& x, const auto& w) { return at::add(x, w); }),
           chain("mul", length, [](const auto& x, const auto& w) { return at::mul(x, w); }),
-          chain("linear", length, at_once), chain("mul, add_", length, in_place),
+          chain("linear", length, at_once),
+          chain("mul, add_", length, in_place),
+          without_graph(length),
           lstm_cells(smoke ? 4 : 100)};
 }
 
@@ -135,6 +149,7 @@ void run(const Options& options) {
                    {"spread", right},
                    {""}});
   for (const Workload& workload : workloads(options.smoke)) {
+    if (!options.only.empty() && workload.name != options.only) continue;
     table.add_row(measure(workload, options.smoke ? 3 : options.rounds));
   }
   std::cout << table.to_string();
@@ -147,6 +162,7 @@ int main(int argc, char** argv) {
   remat::benchmarks::Options options;
   CLI::App app("What does the tape of a step cost for each operator?");
   app.add_option("--rounds", options.rounds, "Steps of each contender")->check(CLI::PositiveNumber);
+  app.add_option("--only", options.only, "The one row of this name");
   app.add_flag("--smoke", options.smoke, "Short steps, to try this program");
   CLI11_PARSE(app, argc, argv);
   try {
