@@ -28,12 +28,6 @@ bool is_overwritten(const TensorArgument& place, const at::Tensor& tensor, const
   return place.written && traits.overwrites && torch_bridge::covers_storage(tensor);
 }
 
-/// item(): nothing is ever made of what it reads.
-bool gives_a_number(const OpTraits& traits) {
-  const auto& returns = traits.handle.schema().returns();
-  return returns.size() == 1 && returns[0].type()->kind() == c10::TypeKind::NumberType;
-}
-
 }  // namespace
 
 // ---- what an operator reads -------------------------------------------------------------------------
@@ -226,7 +220,7 @@ void Recorder::hold_unsound_arguments(const Op& op) {
     const TensorArgument& argument = record_.arguments[i];
     if (argument.value == ValueIndex::kNone || argument.overwritten) continue;
     Value& value = record_.values[argument.value];
-    if (!value.sound && !value.held && !gives_a_number(*op.traits)) {
+    if (!value.sound && !value.held) {
       auto storage = record_.alive(value.slot);
       if (storage) value.held = c10::Storage(std::move(storage));
     }
