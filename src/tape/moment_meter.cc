@@ -25,7 +25,7 @@ MomentMeter::MomentMeter(StepRecord& record, torch_bridge::MemoryLedger& ledger,
       home_(home),
       measures_(measures),
       signature_(static_cast<std::uint64_t>(ledger.device().type())) {
-  if (measures_) ledger_.subscribe(&counters_);
+  if (measures_) ledger_.follow(&counters_);
 }
 
 MomentMeter::~MomentMeter() {

@@ -33,6 +33,12 @@ void MemoryLedger::subscribe(MemoryCounters* counters) {
   followers_.push_back(counters);
 }
 
+void MemoryLedger::follow(MemoryCounters* counters) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  *counters = MemoryCounters();
+  followers_.push_back(counters);
+}
+
 void MemoryLedger::unsubscribe(MemoryCounters* counters) {
   const std::lock_guard<std::mutex> lock(mutex_);
   followers_.erase(std::find(followers_.begin(), followers_.end(), counters));

@@ -30,6 +30,8 @@ class MemoryLedger {
 
   /// `counters` count allocations from now on, and the releases of those.
   void subscribe(MemoryCounters* counters);
+  /// `counters` count allocations and all releases from now on: memory from before that goes makes less than 0.
+  void follow(MemoryCounters* counters);
   void unsubscribe(MemoryCounters* counters);
   template <class Read>
   auto locked(Read&& read) {
@@ -47,10 +49,10 @@ class MemoryLedger {
   std::atomic<std::int64_t> live_{0};  // written under the mutex
 };
 
-/// Counts what a ledger's allocator hands out while it lives, and takes back of that.
+/// Counts what a ledger's allocator hands out and takes back while it lives.
 class LedgerReader {
  public:
-  explicit LedgerReader(MemoryLedger& ledger) : ledger_(ledger) { ledger_.subscribe(&counters_); }
+  explicit LedgerReader(MemoryLedger& ledger) : ledger_(ledger) { ledger_.follow(&counters_); }
   ~LedgerReader() { ledger_.unsubscribe(&counters_); }
   LedgerReader(const LedgerReader&) = delete;
   LedgerReader& operator=(const LedgerReader&) = delete;

@@ -186,6 +186,31 @@ TEST_F(StepTest, PredictsThePeak) {
   EXPECT_NEAR(report.plain_peak.count(), plain.peak.count(), memory.count() / 50);
 }
 
+// Breaks if: gradients that the step releases and makes anew are counted twice.
+TEST_F(StepTest, PredictsThePeakWhereGradientsAreReleasedInTheStep) {
+  const Bytes before = *live_cpu_bytes();
+  MemoryTracker tracker;
+  const auto weight = torch::linspace(-1, 1, 1 << 18, torch::requires_grad());
+  const auto train = [&] {
+    weight.mutable_grad() = at::Tensor();
+    weight.sin().sin().sum().backward();
+  };
+  train();
+  Budget budget({Bytes::parse("1GiB"), kEffort});
+  for (int i = 0; i < 4; ++i) {
+    tracker.reset_peak();
+    {
+      Step step(budget);
+      train();
+    }
+    EXPECT_EQ(budget.report().tracked_peak, before + tracker.peak_bytes()) << "step " << i;
+  }
+  const BudgetReport report = budget.report();
+  ASSERT_TRUE(report.planned);
+  const double tracked = static_cast<double>(report.tracked_peak.count());
+  EXPECT_NEAR(static_cast<double>(report.predicted_peak.count()), tracked, tracked / 100);
+}
+
 // Breaks if: a plan keeps what its values are not yet, or never become.
 TEST_F(StepTest, KeepsNoMemoryThatNobodyWrites) {
   Budget budget({Bytes::parse("1GiB"), kEffort});
