@@ -38,11 +38,19 @@ PlainMemory measure_plain(const RunOptions& options) {
 
 bool is_settled(const BudgetReport& report) { return report.planned && !report.audited; }
 
+std::string why_unsettled(const BudgetReport& report) {
+  if (report.evictions > 0) return "memory ran out in the last one: give the budget more";
+  return fmt::format(
+      "memory did not run out, but {} plans were made and {} operators turned out not to repeat their results. "
+      "Steps settle when they run the same operators on the same shapes and end with as much memory in use as "
+      "they began with. Run it again; `remat train --memory 1TiB --report FILE` tells of each plan",
+      report.plans_made, report.pinned.size());
+}
+
 void settle(const Budget& budget, const std::function<void()>& step) {
   for (int steps = 0; !is_settled(budget.report()); ++steps) {
-    REMAT_CHECK(steps < kMostUnsettledSteps, Error,
-                "no plan for {} held in {} steps; give the budget more memory",
-                budget.report().memory.to_string(), steps);
+    REMAT_CHECK(steps < kMostUnsettledSteps, Error, "no plan for {} held in {} steps: {}",
+                budget.report().memory.to_string(), steps, why_unsettled(budget.report()));
     step();
   }
 }

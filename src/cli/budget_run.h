@@ -28,6 +28,9 @@ PlainMemory measure_plain(const RunOptions& options);
 /// Whether the next steps will take what the last one took: its plan has been proven before.
 bool is_settled(const BudgetReport& report);
 
+/// Of a budget that has not settled after many steps: the cause, and what to do.
+std::string why_unsettled(const BudgetReport& report);
+
 /// Calls `step`, which takes one within `budget`, until the budget is settled.
 /// Errors: BudgetError if one does not fit; Error if the budget does not settle.
 void settle(const Budget& budget, const std::function<void()>& step);

@@ -106,8 +106,8 @@ void add(Measurement& measured, const StepRecord& step) {
 
 void add(std::optional<BudgetReport>& reported, const BudgetReport& step) {
   REMAT_CHECK(is_settled(step), Error,
-              "a step left the plan that steps like it had followed within {}; give the budget more memory",
-              step.memory.to_string());
+              "a step left the plan that steps like it had followed within {}: {}",
+              step.memory.to_string(), why_unsettled(step));
   const Bytes peak = reported ? reported->tracked_peak : Bytes(0);
   reported = step;
   reported->tracked_peak = std::max(peak, step.tracked_peak);

@@ -8,11 +8,24 @@
 
 namespace remat::cli {
 
+namespace {
+
+Bytes parse_size(const std::string& text) {
+  try {
+    return Bytes::parse(text);
+  } catch (const InvalidArgument& error) {
+    fail<InvalidArgument>("{}; or give a share of the plain step's activations, 1% to 100%",
+                          error.what());
+  }
+}
+
+}  // namespace
+
 MemoryChoice MemoryChoice::parse(const std::string& text) {
   MemoryChoice choice;
   choice.text_ = text;
   if (text.empty() || text.back() != '%') {
-    choice.size_ = Bytes::parse(text);
+    choice.size_ = parse_size(text);
     REMAT_CHECK(*choice.size_ > Bytes(0), InvalidArgument,
                 "must be more than no memory, as in 1.5GiB or 50%, not {}", quote(text));
     return choice;

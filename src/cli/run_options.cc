@@ -4,6 +4,8 @@
 #include <limits>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include <remat/error.h>
 
 #include "base/check.h"
@@ -92,7 +94,8 @@ Placement parse_policy(const std::string& text) {
   try {
     return Placement::parse(text);
   } catch (const InvalidArgument& error) {
-    throw CLI::ValidationError("--policy", error.what());
+    throw CLI::ValidationError(
+        "--policy", fmt::format("{}; a budget is given by --memory, as in 50%", error.what()));
   }
 }
 

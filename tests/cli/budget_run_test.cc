@@ -7,6 +7,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <torch/torch.h>
+
+#include <remat/budget.h>
+#include <remat/memory.h>
+
 #include "cli/train.h"
 #include "tests/cli/run_remat.h"
 #include "tests/cli/small_runs.h"
@@ -92,16 +97,45 @@ TEST_F(BudgetRun, ExitsWithThreeWhereAStepDoesNotFit) {
 TEST_F(BudgetRun, RefusesWhatCannotBe) {
   expect_usage_errors("train", {
                                    {{"--memory", "1GiB", "--policy", "sqrt"}, "leave --policy out"},
+                                   {{"--policy", "budget:50%"}, "a budget is given by --memory"},
                                    {{"--memory", "0"}, "--memory"},
                                    {{"--memory", "0%"}, "1% to 100%"},
                                    {{"--memory", "101%"}, "1% to 100%"},
                                    {{"--memory", "5.5%"}, "1% to 100%"},
                                    {{"--memory", "%"}, "1% to 100%"},
-                                   {{"--memory", "lots"}, "lots"},
+                                   {{"--memory", "lots"}, "\"lots\" is not a size: write 123"},
+                                   {{"--memory", "1EB"}, "activations, 1% to 100%"},
                                    {{"--effort", "9"}, "--effort 9 needs --memory"},
                                    {{"--memory", "1GiB", "--effort", "0"},
                                     "--effort: must be a whole number from 1"},
                                });
+}
+
+/// What it says of steps of which none is like the one before, each with ten values of more and more numbers.
+std::string error_of_other_steps(Bytes memory) {
+  Budget budget({memory, 1000});
+  std::int64_t numbers = 4096;
+  try {
+    settle(budget, [&] {
+      const Step step(budget);
+      at::Tensor x = torch::linspace(-1, 1, numbers++, torch::requires_grad());
+      for (int i = 0; i < 10; ++i) x = x.sin();
+      x.sum().backward();
+    });
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+// Breaks if: who has given no budget, as in `remat profile`, is told to give a larger one.
+TEST(Settling, SaysWhyStepsDoNot) {
+  EXPECT_THAT(
+      error_of_other_steps(Bytes::parse("1TiB")),
+      AllOf(HasSubstr("no plan for 1.00 TiB held in 16 steps: memory did not run out, but "),
+            HasSubstr(" plans were made and 0 operators turned out not to repeat")));
+  EXPECT_THAT(error_of_other_steps(*live_cpu_bytes() + Bytes(8 * 4096 * 4)),
+              HasSubstr("held in 16 steps: memory ran out in the last one: give the budget more"));
 }
 
 }  // namespace
