@@ -94,6 +94,8 @@ void Tape::name_value(const at::Tensor& tensor, std::string_view name) {
 void Tape::intercept(torch_bridge::OpCall& call) {
   std::unique_lock<TapeMutex> lock(mutex_);
   if (finished_) return call.proceed();
+  // The tape may let go of them before they are read.
+  if (!home_.is_current()) home_.lend_arguments(call);
   ++counts_.ops;
   const torch_bridge::OpTraits& traits = torch_bridge::traits_of(call.op());
   const StepPart part = current_part();
