@@ -16,7 +16,15 @@ at::Tensor Audit::shown_of(ValueIndex index, const c10::Storage& storage) const 
   return torch_bridge::tensor_on(storage, record_.view(output.view));
 }
 
+bool Audit::has_unwritten_bytes(ValueIndex index) const {
+  const Value& value = record_.values[index];
+  const Op& op = record_.ops[value.maker];
+  const Output& output = record_.outputs[op.outputs.begin + value.output];
+  return output.result >= torch_bridge::first_result_with_unwritten_bytes(op.traits->handle);
+}
+
 void Audit::made(ValueIndex index, const c10::Storage& storage) {
+  if (has_unwritten_bytes(index)) return;
   const at::Tensor shown = shown_of(index, storage);
   const torch_bridge::Hash128 whole = torch_bridge::storage_hash(shown);
   const bool is_all = torch_bridge::covers_storage(shown);

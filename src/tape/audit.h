@@ -14,7 +14,7 @@ class Audit {
  public:
   explicit Audit(StepRecord& record) : record_(record) {}
 
-  /// Notes what an operator made; `storage` has it.
+  /// Notes what an operator made; `storage` has it. Not if bytes of it are never written: they are others each time.
   void made(ValueIndex value, const c10::Storage& storage);
 
   /// Whether a value is still what its operator made. True for values that were not noted.
@@ -28,6 +28,7 @@ class Audit {
     torch_bridge::Hash128 whole;  // all bytes of the storage: nobody may have written any
     torch_bridge::Hash128 shown;  // what the operator's result shows: beyond it may be anything
   };
+  bool has_unwritten_bytes(ValueIndex value) const;
   at::Tensor shown_of(ValueIndex value, const c10::Storage& storage) const;
 
   StepRecord& record_;

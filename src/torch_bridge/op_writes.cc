@@ -1,7 +1,9 @@
 #include "torch_bridge/op_writes.h"
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include <c10/util/flat_hash_map.h>
 
@@ -75,8 +77,25 @@ OpWrites describe(const c10::FunctionSchema& schema) {
 
 }  // namespace
 
-bool leaves_bytes_unwritten(const c10::OperatorHandle& op) {
-  return op.schema().name() == "aten::mkldnn_rnn_layer";
+// What comes before says whether seeds and workspaces are the same: it was computed with them. The logarithms of
+// the memory-efficient attention are padded to a multiple of 32 rows.
+std::int32_t first_result_with_unwritten_bytes(const c10::OperatorHandle& op) {
+  static const std::unordered_map<std::string, std::int32_t> table = {
+      {"aten::mkldnn_rnn_layer", 3},
+      {"aten::_cudnn_rnn", 3},
+      {"aten::cudnn_batch_norm", 3},
+      {"aten::_batch_norm_with_update", 3},
+      {"aten::_scaled_dot_product_flash_attention", 6},
+      {"aten::_scaled_dot_product_cudnn_attention", 6},
+      {"aten::_scaled_dot_product_fused_attention_overrideable", 6},
+      {"aten::_scaled_dot_product_efficient_attention", 1},
+      {"aten::_flash_attention_forward", 2},
+      {"aten::_cudnn_attention_forward", 6},
+      {"aten::_efficient_attention_forward", 1},
+  };
+  const auto found = table.find(op.schema().name());
+  return found != table.end() ? found->second
+                              : static_cast<std::int32_t>(op.schema().returns().size());
 }
 
 const OpWrites& writes_of(const c10::OperatorHandle& op) {

@@ -23,9 +23,16 @@ struct OpWrites {
 /// Cost: a hash look-up; the first call for an operator walks its schema. Safe on any thread.
 const OpWrites& writes_of(const c10::OperatorHandle& op);
 
-/// Whether results of the operator contain bytes that nothing ever writes, so that they differ from run
-/// to run though all that is read of them is the same: oneDNN's RNN workspace.
-bool leaves_bytes_unwritten(const c10::OperatorHandle& op);
+/// The first result of the operator that contains bytes that nothing ever writes, as those after it may: they
+/// differ from run to run though all that is read of them is the same. Workspaces of recurrent networks, seeds of
+/// fused attention without dropout. As many as there are results if there is none.
+std::int32_t first_result_with_unwritten_bytes(const c10::OperatorHandle& op);
+
+/// Whether there is one.
+inline bool leaves_bytes_unwritten(const c10::OperatorHandle& op) {
+  return first_result_with_unwritten_bytes(op) <
+         static_cast<std::int32_t>(op.schema().returns().size());
+}
 
 /// Calls `visit(argument index)` for every argument that this very call writes.
 template <class Visit>
