@@ -1,12 +1,9 @@
 #include "torch_bridge/draw_state.h"
 
-#include <mutex>
 #include <utility>
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
-
-#include "torch_bridge/op_interceptor.h"
 
 namespace remat::torch_bridge {
 
@@ -22,20 +19,14 @@ bool DrawState::is_known_of(const at::Generator& generator) {
 
 DrawState DrawState::of(const at::Generator& generator) {
   if (generator.device().is_cpu()) return DrawState(CpuRngState::of(*cpu_generator(generator)));
-  const InterceptorPause pause;
-  at::Generator same = generator;
-  const std::lock_guard<std::mutex> lock(same.mutex());
-  return DrawState(same.get_state());
+  return DrawState(DeviceRngState::of(generator));
 }
 
 void DrawState::put_into(const at::Generator& generator) const {
   if (const auto* cpu = std::get_if<CpuRngState>(&state_)) {
     return cpu->put_into(*cpu_generator(generator));
   }
-  const InterceptorPause pause;
-  at::Generator same = generator;
-  const std::lock_guard<std::mutex> lock(same.mutex());
-  same.set_state(std::get<at::Tensor>(state_));
+  std::get<DeviceRngState>(state_).put_into(generator);
 }
 
 at::Generator DrawState::stand_in_for(const at::Generator& generator) const {

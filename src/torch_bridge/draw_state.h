@@ -1,13 +1,14 @@
 // Where a generator of random numbers is, on any device.
-// Tried on LibTorch 1.13.1.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <variant>
 
 #include <ATen/core/Generator.h>
-#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include "torch_bridge/cpu_rng_state.h"
+#include "torch_bridge/rng_state.h"
 
 namespace remat::torch_bridge {
 
@@ -18,7 +19,7 @@ class DrawState {
  public:
   /// Whether of() can be asked about `generator`: the CPU's and CUDA's.
   static bool is_known_of(const at::Generator& generator);
-  /// Cost: a copy of 2.5 KB on the CPU, a tensor of a few bytes elsewhere.
+  /// Cost: a copy of 2.5 KB on the CPU, of a few bytes elsewhere.
   static DrawState of(const at::Generator& generator);
 
   /// Has `generator`, of the same device, go on from here.
@@ -29,9 +30,9 @@ class DrawState {
 
  private:
   explicit DrawState(CpuRngState state) : state_(state) {}
-  explicit DrawState(at::Tensor state) : state_(std::move(state)) {}
+  explicit DrawState(DeviceRngState state) : state_(std::move(state)) {}
 
-  std::variant<CpuRngState, at::Tensor> state_;
+  std::variant<CpuRngState, DeviceRngState> state_;
 };
 
 }  // namespace remat::torch_bridge

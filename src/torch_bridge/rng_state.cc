@@ -1,12 +1,14 @@
 #include "torch_bridge/rng_state.h"
 
-#include <cstring>
 #include <mutex>
 
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/ops/from_blob.h>
 
 #include <remat/error.h>
+
+#include "torch_bridge/op_interceptor.h"
 
 namespace remat::torch_bridge {
 namespace {
@@ -26,27 +28,32 @@ std::vector<at::Generator> generators_in_use() {
   return generators;
 }
 
-at::Tensor state_of(at::Generator& generator) {
-  std::lock_guard<std::mutex> lock(generator.mutex());
-  return generator.get_state();
-}
-
-void set_state(at::Generator& generator, const at::Tensor& state) {
-  std::lock_guard<std::mutex> lock(generator.mutex());
-  generator.set_state(state);
-}
+}  // namespace
 
 // States are contiguous CPU bytes on every backend.
-bool same_bytes(const at::Tensor& a, const at::Tensor& b) {
-  return a.nbytes() == b.nbytes() && std::memcmp(a.data_ptr(), b.data_ptr(), a.nbytes()) == 0;
+DeviceRngState DeviceRngState::of(const at::Generator& generator) {
+  const InterceptorPause pause;
+  at::Generator same = generator;
+  const std::lock_guard<std::mutex> lock(same.mutex());
+  const at::Tensor state = same.get_state();
+  const auto* const bytes = static_cast<const std::uint8_t*>(state.data_ptr());
+  DeviceRngState copy;
+  copy.bytes_.assign(bytes, bytes + state.nbytes());
+  return copy;
 }
 
-}  // namespace
+void DeviceRngState::put_into(const at::Generator& generator) const {
+  const InterceptorPause pause;
+  std::vector<std::uint8_t> bytes = bytes_;
+  at::Generator same = generator;
+  const std::lock_guard<std::mutex> lock(same.mutex());
+  same.set_state(at::from_blob(bytes.data(), {static_cast<std::int64_t>(bytes.size())}, at::kByte));
+}
 
 RngSnapshot RngSnapshot::of_devices() {
   RngSnapshot snapshot;
   for (at::Generator& generator : generators_in_use()) {
-    at::Tensor state = state_of(generator);
+    DeviceRngState state = DeviceRngState::of(generator);
     snapshot.states_.push_back({std::move(generator), std::move(state)});
   }
   snapshot.defaults_ = snapshot.states_.size();
@@ -75,8 +82,7 @@ void RngSnapshot::add(const at::Generator& generator) {
       return;
     }
   }
-  at::Generator same = generator;
-  states_.push_back({same, state_of(same)});
+  states_.push_back({generator, DeviceRngState::of(generator)});
 }
 
 void RngSnapshot::keep_moved_only() {
@@ -88,7 +94,7 @@ void RngSnapshot::keep_moved_only() {
   }
   std::vector<State> moved;
   for (State& state : states_) {
-    if (!same_bytes(state.state, state_of(state.generator))) {
+    if (!(state.state == DeviceRngState::of(state.generator))) {
       moved.push_back(std::move(state));
     }
   }
@@ -96,23 +102,19 @@ void RngSnapshot::keep_moved_only() {
 }
 
 void RngSnapshot::put_back() const {
-  for (const State& state : states_) {
-    at::Generator generator = state.generator;
-    set_state(generator, state.state);
-  }
+  for (const State& state : states_) state.state.put_into(state.generator);
 }
 
 RngFork::RngFork(const RngSnapshot& snapshot) {
   for (const RngSnapshot::State& inner : snapshot.states_) {
-    at::Generator generator = inner.generator;
-    outer_.push_back({generator, state_of(generator)});
-    set_state(generator, inner.state);
+    outer_.push_back({inner.generator, DeviceRngState::of(inner.generator)});
+    inner.state.put_into(inner.generator);
   }
 }
 
 RngFork::~RngFork() {
   for (auto& [generator, state] : outer_) {
-    set_state(generator, state);
+    state.put_into(generator);
   }
 }
 

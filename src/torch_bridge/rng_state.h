@@ -3,13 +3,27 @@
 // Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130 (generators of CUDA devices on the last).
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include <ATen/core/Generator.h>
-#include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
 namespace remat::torch_bridge {
+
+/// Where a generator of another device than the CPU is. The bytes are not in LibTorch's memory, which budgets count.
+class DeviceRngState {
+ public:
+  static DeviceRngState of(const at::Generator& generator);
+  void put_into(const at::Generator& generator) const;
+
+  friend bool operator==(const DeviceRngState& a, const DeviceRngState& b) {
+    return a.bytes_ == b.bytes_;
+  }
+
+ private:
+  std::vector<std::uint8_t> bytes_;
+};
 
 /// States of random number generators.
 class RngSnapshot {
@@ -40,7 +54,7 @@ class RngSnapshot {
   friend class RngFork;
   struct State {
     at::Generator generator;
-    at::Tensor state;
+    DeviceRngState state;
   };
   std::vector<State> states_;
   std::size_t defaults_ = 0;  // how many of them are default generators
