@@ -59,7 +59,8 @@ void check_device(c10::Device device, Precision precision) {
                 "--device {}: there are {} CUDA devices here, counted from 0; give --device cuda:{}",
                 device.str(), count, count - 1);
   }
-  REMAT_CHECK(precision != Precision::kFp16 || multiplies_halves(device), InvalidArgument,
+  // CUDA always does, and a product there would leave cuBLAS's workspace, which no tracker has seen.
+  REMAT_CHECK(precision != Precision::kFp16 || device.is_cuda() || multiplies_halves(device), InvalidArgument,
               "--dtype fp16: LibTorch {} does not multiply float16 matrices on {}; give --dtype "
               "bf16, or --device cuda",
               TORCH_VERSION, device.str());

@@ -77,7 +77,6 @@ void check(const VerifyOptions& options) {
 
 ExitStatus compare(const VerifyOptions& options) {
   check(options);
-  if (options.run.device.is_cuda()) compute_repeatably();
   Workload workload(options.run);
   auto verification = measure_policies(workload, options);
   measure_resident(options.command, verification);
@@ -129,6 +128,7 @@ CLI::App* add_verify(CLI::App& program, VerifyOptions& options) {
 }
 
 ExitStatus verify(const VerifyOptions& options) {
+  if (options.run.device.is_cuda()) compute_repeatably();
   if (options.resident_of) {
     const auto growth = resident_growth(options.run, *options.resident_of, options.effort);
     std::cout << growth.count() << '\n';
