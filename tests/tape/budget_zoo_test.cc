@@ -9,6 +9,7 @@
 
 #include "tests/tape/budget_harness.h"
 #include "tests/tape/model_zoo.h"
+#include "tests/testing/torch_versions.h"
 
 namespace remat::testing {
 namespace {
@@ -18,6 +19,10 @@ constexpr std::int64_t kEffort = 20'000;
 /// The share of its activation peak within which a network must train, with something to spare: at less, what its
 /// greediest node has to have at one time does not fit. 2: not known.
 double known_to_fit(const std::string& model) {
+  // Since some 2.x, 2.11 at the latest, a layer of an LSTM is one operator of oneDNN.
+  if (REMAT_TESTING_TORCH_AT_LEAST(2, 11) &&
+      (model == "LstmWithDropout" || model == "Lstm200Steps"))
+    return 0.6;
   static const std::map<std::string, double> shares = {{"GptWithDropout", 0.33},
                                                        {"GptAutocast", 0.33},
                                                        {"GptEfficientAttention", 0.4},

@@ -14,6 +14,12 @@
 #include <torch/library.h>
 #include <torch/torch.h>
 
+#include "tests/testing/torch_versions.h"
+
+#if REMAT_TESTING_TORCH_AT_LEAST(2, 11)
+#include <ATen/DeviceAccelerator.h>
+#endif
+
 namespace remat::testing {
 namespace {
 
@@ -188,6 +194,14 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
 }
 
 }  // namespace
+
+bool has_another_accelerator() {
+#if REMAT_TESTING_TORCH_AT_LEAST(2, 11)
+  return at::getAccelerator().has_value();
+#else
+  return false;
+#endif
+}
 
 StreamCounts stream_counts() { return {waits, blocks, handed_over}; }
 

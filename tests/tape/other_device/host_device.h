@@ -11,6 +11,10 @@ namespace remat::testing {
 
 inline const c10::Device kHostDevice(c10::DeviceType::PrivateUse1, 0);
 
+/// Whether LibTorch has a device besides the CPU and this one. Since 2.11 it then asks that one for the streams of
+/// any backward pass, and finds none for kHostDevice's nodes.
+bool has_another_accelerator();
+
 /// What was asked of the device's streams since the process began.
 struct StreamCounts {
   std::int64_t waits = 0;        ///< for a stream, by the host
