@@ -1,5 +1,5 @@
 // What the node of a backward pass is called that this thread runs.
-// Tried on LibTorch 1.13.1.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #include "torch_bridge/cpu_allocator.h"
 
 #include <atomic>

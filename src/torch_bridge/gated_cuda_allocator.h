@@ -1,5 +1,5 @@
 // LibTorch's CUDA allocator behind one that asks gates. Only for builds with CUDA, of LibTorch 2.11 or later.
-// Compiled against LibTorch 2.11.0+cu130.
+// Tried on LibTorch 2.11.0+cu130.
 #pragma once
 
 #include <memory>

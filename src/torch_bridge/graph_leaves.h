@@ -1,5 +1,5 @@
 // The leaves of an autograd graph.
-// Tried on LibTorch 1.13.1.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130.
 #pragma once
 
 #include <vector>

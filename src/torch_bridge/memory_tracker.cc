@@ -1,6 +1,6 @@
 // remat::MemoryTracker over the allocator events that LibTorch reports to its profiler slot, and over the
 // ledger of remat's CPU allocator where that is installed.
-// Tried on LibTorch 1.13.1 and 2.6.0.
+// Tried on LibTorch 1.13.1, 2.6.0 and 2.11.0+cu130.
 #include <algorithm>
 #include <mutex>
 #include <unordered_map>

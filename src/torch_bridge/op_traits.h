@@ -1,5 +1,5 @@
 // What the tape needs to know of an operator before it can run it again.
-// Tried on LibTorch 1.13.1; the names are those of 2.6.0, too.
+// Tried on LibTorch 1.13.1 and 2.11.0+cu130; the names are those of 2.6.0, too.
 #pragma once
 
 #include <cstdint>
