@@ -145,7 +145,7 @@ std::string to_json(const BudgetReport& report);
 ///           planned for only if no other ran beside it: let steps of each kind run alone three times first. Steps
 ///           that run beside others follow the plans that there are.
 /// Lifetime: a step, and tensors saved in it, may outlive the budget.
-/// Cost:     0.45 to 0.73 us for each operator of a step (docs/benchmarks.md); several while steps are audited.
+/// Cost:     0.35 to 0.63 us for each operator of a step (docs/benchmarks.md); several while steps are audited.
 class Budget {
  public:
   explicit Budget(BudgetOptions options);
