@@ -7,7 +7,6 @@
 #include "base/text.h"
 
 namespace remat::cli {
-
 namespace {
 
 Bytes parse_size(const std::string& text) {
