@@ -291,12 +291,17 @@ TEST_F(Streams, WhatIsMadeAgainIsQueuedWhereTheStepBegan) {
   EXPECT_GT(budget.report().replays, 0);
 }
 
+/// Of a budget of the device that is never short.
+BudgetOptions ample() {
+  BudgetOptions options{live() + Bytes::parse("1GiB"), kEffort};
+  options.device = kHostDevice;
+  return options;
+}
+
 // Breaks if: what one stream makes is made again on another, which nobody orders.
 TEST_F(Streams, WhatOthersMakeIsKept) {
   Training training;
-  BudgetOptions options{live() + Bytes::parse("1GiB"), kEffort};
-  options.device = kHostDevice;
-  Budget budget(options);
+  Budget budget(ample());
   {
     const Step step(budget);
     const at::Tensor x = training.forward();
@@ -309,9 +314,7 @@ TEST_F(Streams, WhatOthersMakeIsKept) {
 // Breaks if: memory that the tape lets go of is used again while another stream still reads it.
 TEST_F(Streams, WhatOthersReadWaitsForThem) {
   Training training;
-  BudgetOptions options{live() + Bytes::parse("1GiB"), kEffort};
-  options.device = kHostDevice;
-  Budget budget(options);
+  Budget budget(ample());
   const Step step(budget);
   const at::Tensor x = training.forward();
   const auto before = testing::stream_counts().handed_over;
