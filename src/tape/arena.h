@@ -1,6 +1,7 @@
 // Flat arrays of what a step leaves behind, addressed by index.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -50,10 +51,7 @@ class StandingArena {
   }
   /// What the step before wrote in the place of the next element; nullptr if it had fewer.
   const Element* ahead() const { return size_ < before_ ? &elements_[at_place(size_)] : nullptr; }
-  /// The same for a row of elements.
-  const Element* ahead(std::int32_t count) const {
-    return size_ + count <= before_ ? elements_.data() + size_ : nullptr;
-  }
+  bool has_ahead(std::int32_t count) const { return size_ + count <= before_; }
   /// The next elements are those that are there.
   Index keep(std::int32_t count = 1) {
     size_ += count;

@@ -14,7 +14,7 @@ class Audit {
  public:
   explicit Audit(StepRecord& record) : record_(record) {}
 
-  /// Notes what an operator made; `storage` has it. Not if bytes of it are never written: they are others each time.
+  /// Notes what an operator made; `storage` has it. Not if bytes of it are never written: those differ each time.
   void made(ValueIndex value, const c10::Storage& storage);
 
   /// Whether a value is still what its operator made. True for values that were not noted.

@@ -94,7 +94,7 @@ void Budget::Impl::describe(const Ended& ended) {
   report_.tracked_growth = std::max(before.tracked_growth, ended.peak - live_at_first_);
   report_.operators = counts.ops;
   report_.verified = counts.verified;
-  report_.recorded = counts.written;
+  report_.recorded = counts.recorded;
   report_.replays = counts.replays;
   report_.packs = counts.packs;
   report_.unpacks = counts.unpacks;

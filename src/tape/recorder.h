@@ -64,7 +64,7 @@ class Recorder {
   /// Operators that were as the step before had them, so compared with that and left standing; and those that
   /// were written anew.
   std::int64_t verified() const { return verified_; }
-  std::int64_t written() const { return written_; }
+  std::int64_t recorded() const { return recorded_; }
 
   /// Runs a call whose results are nobody's recipe (no gradients, or backward): only what it overwrites
   /// matters.
@@ -137,7 +137,7 @@ class Recorder {
   StepRecord& record_;
   RecorderEvents& events_;
   const torch_bridge::HomeStream& home_;
-  std::int64_t verified_ = 0, written_ = 0;
+  std::int64_t verified_ = 0, recorded_ = 0;
   std::vector<ValueIndex> lost_;  // leaves, by the call at hand
 };
 

@@ -22,7 +22,7 @@ ViewIndex StepRecord::store(const torch_bridge::StorageView& view) {
   const std::int32_t first = numbers_.size();
   const auto count = static_cast<std::int32_t>(view.sizes.size());
   const StoredView* const before = views_.ahead();
-  if (before != nullptr && before->first_number == first && numbers_.ahead(2 * count) != nullptr &&
+  if (before != nullptr && before->first_number == first && numbers_.has_ahead(2 * count) &&
       is_same(*before, view)) {
     numbers_.keep(2 * count);
     return views_.keep();

@@ -365,7 +365,7 @@ void Tape::hook_died(SlotIndex index) {
 TapeCounts Tape::counts() const {
   TapeCounts counts = counts_;
   counts.verified = recorder_.verified();
-  counts.written = recorder_.written();
+  counts.recorded = recorder_.recorded();
   return counts;
 }
 

@@ -59,7 +59,7 @@ struct TapeOptions {
 struct TapeCounts {
   std::int64_t ops = 0;
   std::int64_t verified = 0;  ///< of the forward, see Recorder::verified
-  std::int64_t written = 0;   ///< of the forward
+  std::int64_t recorded = 0;
   std::int64_t replays = 0;
   std::int64_t packs = 0;
   std::int64_t unpacks = 0;

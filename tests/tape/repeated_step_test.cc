@@ -212,14 +212,14 @@ TEST(StandingArena, KnowsWhatTheLastStepHad) {
   arena.clear();
   ASSERT_NE(arena.ahead(), nullptr);
   EXPECT_EQ(*arena.ahead(), 1);
-  EXPECT_EQ(arena.ahead(4), nullptr);
+  EXPECT_FALSE(arena.has_ahead(4));
   EXPECT_EQ(arena.keep(), 0);
   EXPECT_EQ(arena.add(5), 1);
   EXPECT_EQ(arena[0], 1);
   EXPECT_EQ(arena[1], 5);
   EXPECT_EQ(arena.size(), 2);
   arena.clear();
-  ASSERT_NE(arena.ahead(2), nullptr);
+  ASSERT_TRUE(arena.has_ahead(2));
   EXPECT_EQ(arena.keep(2), 0);
   EXPECT_EQ(arena.ahead(), nullptr) << "the 3 is of a step before the last";
   EXPECT_EQ(std::vector<int>(arena.begin(), arena.end()), (std::vector<int>{1, 5}));
